@@ -1,0 +1,1 @@
+"""How good is an image-to-image translation? The light core: runs, records, images, labels."""

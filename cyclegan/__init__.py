@@ -1,0 +1,1 @@
+"""A faithful CycleGAN (and pix2pix) trainer whose runs feed the rest of cgeval."""
