@@ -1,0 +1,5 @@
+"""`python -m cyclegan`, which torchrun needs."""
+
+from cyclegan.cli import main
+
+main()

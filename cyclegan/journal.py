@@ -1,0 +1,138 @@
+"""Loss tensors go in as steps are done; a progress bar, `log.jsonl` and TensorBoard scalars come out.
+
+A line of the log is the mean over the steps since the line before. After a resume the log is cut back to the
+checkpoint's step, so no step is ever told twice.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from cgeval.errors import NonFiniteLossError
+from cgeval.files import write_atomic
+from cyclegan.distributed import World, mean_over_world
+
+LOG = "log.jsonl"
+
+
+class Journal:
+    """What a person sees of a run while it trains. Only the leading process writes."""
+
+    def __init__(self, run_path: Path, names: Sequence[str], world: World) -> None:
+        self.path, self.names, self.world = run_path / LOG, tuple(names), world
+        self.pending: list[Tensor] = []
+        self.bar: tqdm[Any] | None = None
+        self.board: Any = None
+
+    def open(self, first_step: int, total_steps: int, *, tensorboard: bool) -> None:
+        """Cut the log back to `first_step` steps and show the bar."""
+        self.started = self.told_at = time.monotonic()
+        self.first_step = self.told_step = first_step
+        if not self.world.leads:
+            return
+        cut_back(self.path, first_step)
+        patient = 0.2 if sys.stderr.isatty() else 15.0
+        self.bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=patient, smoothing=0.05)
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=first_step)  # type: ignore[no-untyped-call]
+
+    def add(self, losses: Tensor, epoch: int, epochs: int) -> None:
+        """Take one step's losses; nothing waits for the device."""
+        self.pending.append(losses)
+        if self.bar is not None:
+            self.bar.set_description(f"epoch {epoch + 1}/{epochs}", refresh=False)
+            self.bar.update(1)
+
+    def tell(self, step: int, epoch: int, images_per_step: int, facts: Mapping[str, float]) -> dict[str, float]:
+        """Check the pending losses and write their mean; raises NonFiniteLossError naming step and term."""
+        if not self.pending:
+            return {}
+        table = torch.stack(self.pending)
+        self.pending = []
+        self._refuse_non_finite(table, step)
+        means = mean_over_world(table.mean(0), self.world).tolist()
+        now = time.monotonic()
+        rate = (step - self.told_step) * images_per_step / max(now - self.told_at, 1e-9)
+        self.told_at, self.told_step = now, step
+        losses = dict(zip(self.names, means, strict=True))
+        self._write(step, {"step": step, "epoch": epoch} | losses | dict(facts) | {"images_per_s": round(rate, 3)})
+        return losses
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """One more curve in TensorBoard."""
+        if self.board is not None:
+            self.board.add_scalar(name, value, step)
+
+    def picture(self, name: str, image: Any, step: int) -> None:
+        """A uint8 HWC picture in TensorBoard."""
+        if self.board is not None:
+            self.board.add_image(name, image, step, dataformats="HWC")
+
+    def say(self, text: str) -> None:
+        """A line above the progress bar."""
+        if self.world.leads:
+            tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar where it is and flush TensorBoard."""
+        if self.bar is not None:
+            self.bar.close()
+        if self.board is not None:
+            self.board.close()
+
+    def _refuse_non_finite(self, table: Tensor, step: int) -> None:
+        broken = (~torch.isfinite(table)).nonzero()
+        if len(broken) == 0:
+            return
+        row, column = (int(i) for i in broken[0])
+        at, name, value = step - len(table) + row + 1, self.names[column], float(table[row, column])
+        raise NonFiniteLossError(
+            f"the loss {name!r} became {value} at step {at}, and no checkpoint holds that state: go back with --resume, "
+            "and try a lower optimiser.learning_rate or compute.precision=fp32."
+        )
+
+    def _write(self, step: int, row: Mapping[str, float]) -> None:
+        if not self.world.leads:
+            return
+        with self.path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({key: _short(value) for key, value in row.items()}) + "\n")
+        for key, value in row.items():
+            if key not in ("step", "epoch"):
+                self.scalar(f"train/{key}", value, step)
+        if self.bar is not None:
+            shown = {name: f"{row[name]:.3f}" for name in self.names}
+            self.bar.set_postfix({"img/s": f"{row['images_per_s']:.2f}"} | shown)
+
+
+def cut_back(path: Path, step: int) -> None:
+    """Drop lines of the log after `step`, and a last line that a kill left half-written."""
+    if path.exists():
+        lines = [json.dumps(row) for row in read_log(path) if row["step"] <= step]
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of `log.jsonl` in order; a half-written last line is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def _short(value: float) -> float:
+    if isinstance(value, int) or value == 0 or not math.isfinite(value):
+        return value
+    return round(value, 6 - math.floor(math.log10(abs(value))))

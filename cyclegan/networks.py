@@ -1,0 +1,224 @@
+"""Sizes and settings go in; the paper's generators and discriminators come out, unfilled: see `initialise`.
+
+All take and give float32 NCHW images in [-1, 1] and carry the parameter names of junyanz/pytorch-CycleGAN-and-pix2pix
+("the reference"), so that its weight files load and ours load there. Where we leave the reference, no result changes:
+
+- A bias that feeds an instance norm is taken out again by the norm's mean. Such a bias keeps its name and value, for
+  the files' sake, with `requires_grad = False`: it is never computed with, has no gradient and is never updated.
+- ReLU is not done in place: in place after a norm it forces autograd to copy whole tensors.
+- Instance norm makes every image's result independent of the rest of its batch, so calls may be batched freely.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cyclegan.winograd import WinogradConv2d
+
+NormName = Literal["instance", "batch", "none"]
+ConvolutionName = Literal["direct", "winograd2", "winograd4"]
+EPSILON = 1e-5
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016); no parameters, no running statistics.
+
+    Batch norm over a batch of one image is exactly this. It is used because it keeps channels-last memory, which
+    the stock instance norm drops.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to the same shape; more than one pixel per channel."""
+        if torch.compiler.is_exporting():
+            return F.instance_norm(x, eps=EPSILON)
+        if len(x) == 1:
+            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
+        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            return torch.cat([F.batch_norm(one, None, None, training=True, eps=EPSILON) for one in x.split(1)])
+        together = x.reshape(1, -1, *x.shape[2:])
+        return F.batch_norm(together, None, None, training=True, eps=EPSILON).view_as(x)
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution whose bias may be dead: kept for the weight files, not computed with."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C', H', W']."""
+        return self._conv_forward(input, self.weight, live_bias(self))
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution whose bias may be dead."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """[N, C, H, W] to [N, C', H', W']."""
+        assert output_size is None
+        return F.conv_transpose2d(
+            input, self.weight, live_bias(self), self.stride, self.padding, self.output_padding  # type: ignore[arg-type]
+        )
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x))))), no ReLU after the sum (He et al. 2016, as in Johnson et al. 2016)."""
+
+    def __init__(self, width: int, norm: NormName, dropout: bool, convolution: ConvolutionName) -> None:
+        super().__init__()
+        layers = [*_reflected_conv(width, norm, convolution), norm_layer(norm, width), nn.ReLU()]
+        if dropout:
+            layers.append(nn.Dropout(0.5))
+        layers += [*_reflected_conv(width, norm, convolution), norm_layer(norm, width)]
+        self.conv_block = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to the same shape."""
+        return x + self.conv_block(x)  # type: ignore[no-any-return]
+
+
+class ResnetGenerator(nn.Module):
+    """The generator of Johnson et al. 2016 as the CycleGAN paper uses it (section 7.2: c7s1-64, d128, d256, R256 ...)."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[N, C, H, W], H and W multiples of 4, to [N, C', H, W] in [-1, 1]."""
+        return self.model(image)  # type: ignore[no-any-return]
+
+
+class PatchGan(nn.Module):
+    """The discriminator of Isola et al. 2017: one score per overlapping patch (70 x 70 pixels with three layers)."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[N, C, H, W] to raw scores [N, 1, H / 8 - 2, W / 8 - 2] (three layers): 256 px give 30 x 30."""
+        return self.model(image)  # type: ignore[no-any-return]
+
+
+class SkipBlock(nn.Module):
+    """One level of a U-Net: halve, go through the level inside, double, and put the input beside the result."""
+
+    def __init__(self, layers: list[nn.Module], *, outermost: bool) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+        self.outermost = outermost
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, 2 C, H, W], or to the image [N, C', H, W] at the outermost level."""
+        inside = self.model(x)
+        return inside if self.outermost else torch.cat([x, inside], 1)  # type: ignore[no-any-return]
+
+
+class UnetGenerator(nn.Module):
+    """The U-Net of pix2pix (Isola et al. 2017, section 6.1.1); dropout in the 512-512 levels is its only noise."""
+
+    def __init__(self, outermost: SkipBlock) -> None:
+        super().__init__()
+        self.model = outermost
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[N, C, H, W], H and W multiples of 2**downs, to [N, C', H, W] in [-1, 1]."""
+        return self.model(image)  # type: ignore[no-any-return]
+
+
+def resnet_generator(
+    *,
+    blocks: int,
+    width: int = 64,
+    norm: NormName = "instance",
+    dropout: bool = False,
+    convolution: ConvolutionName = "direct",
+    in_channels: int = 3,
+    out_channels: int = 3,
+) -> ResnetGenerator:
+    """The paper's generator: 9 blocks for 256 px and above, 6 for 128 px.
+
+    convolution: how the residual blocks' 3x3 convolutions are computed; Winograd gives the direct result to about
+    1e-6 (`cyclegan.winograd`). Parameters and their names do not depend on it.
+    """
+    layers: list[nn.Module] = [nn.ReflectionPad2d(3), _conv(in_channels, width, 7, norm=norm)]
+    layers += [norm_layer(norm, width), nn.ReLU()]
+    for before, after in ((width, 2 * width), (2 * width, 4 * width)):
+        layers += [_conv(before, after, 3, stride=2, padding=1, norm=norm), norm_layer(norm, after), nn.ReLU()]
+    layers += [ResidualBlock(4 * width, norm, dropout, convolution) for _ in range(blocks)]
+    for before, after in ((4 * width, 2 * width), (2 * width, width)):
+        layers += [_transposed(before, after, 3, norm=norm), norm_layer(norm, after), nn.ReLU()]
+    layers += [nn.ReflectionPad2d(3), Conv2d(width, out_channels, 7), nn.Tanh()]
+    return ResnetGenerator(layers)
+
+
+def patchgan(in_channels: int = 3, width: int = 64, layers: int = 3, norm: NormName = "instance") -> PatchGan:
+    """The paper's discriminator with `layers` = 3; the receptive field is 16, 34, 70, 142, 286 px for 1 to 5."""
+    stack: list[nn.Module] = [Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    before = width
+    for level in range(1, layers + 1):
+        after, stride = width * min(2**level, 8), 2 if level < layers else 1
+        stack.append(_conv(before, after, 4, stride=stride, padding=1, norm=norm))
+        stack += [norm_layer(norm, after), nn.LeakyReLU(0.2)]
+        before = after
+    stack.append(Conv2d(before, 1, 4, stride=1, padding=1))
+    return PatchGan(stack)
+
+
+def unet_generator(
+    size: Literal[256, 128],
+    width: int = 64,
+    dropout: bool = True,
+    norm: NormName = "batch",
+    in_channels: int = 3,
+    out_channels: int = 3,
+) -> UnetGenerator:
+    """pix2pix's generator for images of `size` px: 8 halvings for 256, 7 for 128."""
+    downs = 8 if size == 256 else 7
+    deep = 8 * width
+    block = _innermost(deep, norm)
+    for _ in range(downs - 5):
+        block = _level(deep, deep, block, norm, dropout)
+    for outer, inner in ((4 * width, deep), (2 * width, 4 * width), (width, 2 * width)):
+        block = _level(outer, inner, block, norm, False)
+    down = Conv2d(in_channels, width, 4, stride=2, padding=1, bias=norm == "instance")
+    up = ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1)
+    return UnetGenerator(SkipBlock([down, block, nn.ReLU(), up, nn.Tanh()], outermost=True))
+
+
+def initialise(module: nn.Module, generator: torch.Generator | None = None, std: float = 0.02) -> None:
+    """Fill in place: convolutions N(0, std), biases 0, batch norms N(1, std) and 0 (paper, section 4)."""
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                layer.weight.normal_(0.0, std, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer.weight.normal_(1.0, std, generator=generator)
+                layer.bias.zero_()
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of parameters, dead biases included, as the reference counts them."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def norm_layer(norm: NormName, channels: int) -> nn.Module:
+    """The layer after a convolution: instance norm, batch norm with parameters and running statistics, or nothing."""
+    makers: dict[NormName, Callable[[], nn.Module]] = {
+        "instance": InstanceNorm,
+        "batch": lambda: nn.BatchNorm2d(channels, eps=EPSILON),
+        "none": nn.Identity,
+    }
+    return makers[norm]()
+
+
+def live_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor | None:
+    """The layer's bias, or None where a norm would take it out again."""
+    return None if getattr(layer, "bias_is_dead", False) else layer.bias
+
+
+def without_bias[Layer: nn.Module](layer: Layer) -> Layer:
+    return layer

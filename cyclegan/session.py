@@ -1,0 +1,119 @@
+"""A configuration and a path go in; the run is created or gone on with, trained under a lock, and described."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgeval.errors import ConfigError, RunError
+from cgeval.files import lock, write_atomic
+from cgeval.runs import Run
+from cyclegan import __version__, state
+from cyclegan.config import TrainConfig, differing_keys, load_config
+from cyclegan.devices import choose_device
+from cyclegan.distributed import World, join_world, leave_world, wait_for_all
+from cyclegan.inputs import Inputs, open_inputs
+from cyclegan.loop import Outcome, Training
+from cyclegan.models import TRANSLATORS
+
+FREE_ON_RESUME = ("logging.", "checkpoints.", "compute.", "data.path")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for: the run's path, and whether it may exist already."""
+
+    config: TrainConfig
+    run_path: Path
+    resume: bool
+
+
+def train_run(request: Request) -> Outcome:
+    """Train under the run's lock, so that a second trainer is refused; every process of a group calls this."""
+    config = check_translator(request.config)
+    device_type = choose_device(config.compute).type
+    world = join_world(device_type)
+    try:
+        device = choose_device(config.compute, world.local_rank)
+        if not world.leads:
+            wait_for_all(world)
+            return _train(request, Training(config, request.run_path, open_inputs(config, world), world, device))
+        refuse_wrong_start(request)
+        inputs = open_inputs(config, World())
+        request.run_path.mkdir(parents=True, exist_ok=True)
+        with lock(request.run_path / "train.lock"):
+            start_or_continue(request, inputs)
+            wait_for_all(world)
+            if world.size > 1:
+                inputs = open_inputs(config, world)
+            return _train(request, Training(config, request.run_path, inputs, world, device))
+    finally:
+        leave_world()
+
+
+def _train(request: Request, training: Training) -> Outcome:
+    if request.resume:
+        training.resume()
+    return training.run()
+
+
+def check_translator(config: TrainConfig) -> TrainConfig:
+    """The same configuration; raises ConfigError for a translator that is not known."""
+    if config.translator not in TRANSLATORS:
+        raise ConfigError(f"translator = {config.translator!r} is unknown; the known ones are {', '.join(TRANSLATORS)}.")
+    return config
+
+
+def refuse_wrong_start(request: Request) -> None:
+    """Raise RunError if a run is there without --resume, or --resume without a run."""
+    exists = (request.run_path / "run.json").is_file()
+    if exists and not request.resume:
+        raise RunError(f"{request.run_path} already holds a run: add --resume to go on with it, or name another folder.")
+    if request.resume and not exists:
+        raise RunError(f"{request.run_path} holds no run to resume: leave --resume away to start one there.")
+    if request.resume:
+        _refuse_other_settings(request)
+
+
+def start_or_continue(request: Request, inputs: Inputs) -> None:
+    """Write run.json and config.toml of a new run; for a resumed one, note changed settings that are free to change."""
+    config_file = request.run_path / "config.toml"
+    if not request.resume:
+        dataset = inputs.dataset
+        facts = {
+            "name": dataset.name,
+            "path": str(dataset.root.resolve()),
+            "paired": dataset.paired,
+            "domains": {"A": dataset.domains[0], "B": dataset.domains[1]},
+            "label_set": dataset.label_set,
+            "label_domain": dataset.label_domain,
+            "training_digest": inputs.digest,
+        }
+        producer = {"name": "cyclegan", "version": __version__}
+        method = request.config.translator
+        if request.config.objective.name != "full":
+            method = f"{method}:{request.config.objective.name}"
+        Run.create(request.run_path, method=method, dataset=facts, producer=producer, settings=request.config.to_dict())
+    write_atomic(config_file, request.config.to_toml().encode())
+
+
+def resumed_config(run_path: Path, source: str | None, changes: tuple[str, ...]) -> TrainConfig:
+    """The run's own configuration with `changes`, unless a configuration file is given, which must then agree."""
+    own = run_path / "config.toml"
+    if source is None or (Path(source).resolve() == own.resolve()):
+        return load_config(str(own), changes)
+    return load_config(source, changes)
+
+
+def _refuse_other_settings(request: Request) -> None:
+    before = load_config(str(request.run_path / "config.toml"))
+    changed = [key for key in differing_keys(before, request.config) if not key.startswith(FREE_ON_RESUME)]
+    if changed:
+        raise ConfigError(
+            f"{request.run_path} was started with other settings ({', '.join(changed)}): a resumed run keeps them; "
+            "only logging, checkpoints, compute and data.path may change."
+        )
+
+
+def newest_step(run_path: Path) -> int:
+    """Steps done in the newest checkpoint; 0 where there is none."""
+    newest = state.read_index(run_path / "checkpoints").newest
+    return newest.step if newest else 0

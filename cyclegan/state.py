@@ -1,0 +1,196 @@
+"""Everything that a run is, in one file: networks, optimisers, pools, random state, position. Saved whole or not at all.
+
+`checkpoints/index.json` names the files, their step and why each is kept; programs read it and never a file's
+name. A checkpoint is a plain dict of tensors, numbers and strings that `torch.load(weights_only=True)` reads:
+
+    {"schema": 1, "config": {...}, "step": n, "epoch": e, "data_digest": "...",
+     "networks": {name: state_dict}, "optimisers": {phase: state_dict},
+     "processes": [{"pools": {...}, "rng": ...}, ...], "best": {"value": v, "step": n} or {}}
+"""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cgeval.errors import OutputError, RunError, SchemaError
+from cgeval.files import write_atomic, write_json_atomic
+from cyclegan.config import Checkpoints, TrainConfig, from_dict
+from cyclegan.step import TrainStep
+
+SCHEMA = 1
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One line of the index: a checkpoint file and what is in it. kept: why it outlives the newest."""
+
+    file: str
+    step: int
+    epoch: int
+    metric: float | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """The checkpoints of a run, oldest first, and the file that is best by the validation metric."""
+
+    saved: tuple[Saved, ...] = ()
+    best: str | None = None
+
+    @property
+    def newest(self) -> Saved | None:
+        """The last whole checkpoint."""
+        return self.saved[-1] if self.saved else None
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands: optimiser steps done, epochs done, and the best validation value so far."""
+
+    step: int = 0
+    epoch: int = 0
+    data_digest: str = ""
+    best: dict[str, float] = field(default_factory=dict)
+
+
+def process_state(step: TrainStep) -> dict[str, Any]:
+    """What each process has for itself: its pools and torch's random state (dropout)."""
+    rng = {"cpu": torch.get_rng_state()}
+    if step.device.type == "cuda":
+        rng["cuda"] = torch.cuda.get_rng_state(step.device)
+    return {"pools": _on_host(step.translator.pools.state_dict()), "rng": rng}
+
+
+def capture(step: TrainStep, position: Position, processes: list[Any]) -> dict[str, Any]:
+    """The checkpoint's content, on the host."""
+    networks = {name: _on_host(network.state_dict()) for name, network in step.translator.networks.items()}
+    optimisers = {name: _on_host(optimiser.state_dict()) for name, optimiser in step.optimisers.items()}
+    content = {"schema": SCHEMA, "config": step.config.to_dict(), "networks": networks, "optimisers": optimisers}
+    return content | {"processes": processes} | asdict(position)
+
+
+def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
+    """Put a checkpoint's content into a step built from the same configuration; returns where it stood."""
+    if len(content["processes"]) != step.world.size:
+        raise RunError(
+            f"the checkpoint was written by {len(content['processes'])} process(es) and this run has {step.world.size}: "
+            "resume with the same number, since each has its own image pool."
+        )
+    for name, network in step.translator.networks.items():
+        network.load_state_dict(content["networks"][name])
+    for name, optimiser in step.optimisers.items():
+        rates = [group["lr"] for group in optimiser.param_groups]
+        optimiser.load_state_dict(content["optimisers"][name])
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
+    mine = content["processes"][step.world.rank]
+    step.translator.pools.load_state_dict(mine["pools"])
+    torch.set_rng_state(mine["rng"]["cpu"])
+    if step.device.type == "cuda" and "cuda" in mine["rng"]:
+        torch.cuda.set_rng_state(mine["rng"]["cuda"], step.device)
+    return Position(content["step"], content["epoch"], content["data_digest"], dict(content["best"]))
+
+
+def save(folder: Path, content: Mapping[str, Any], *, metric: float | None, is_best: bool, rule: Checkpoints) -> Path:
+    """Write the checkpoint, then the index that names it, then drop what the rule no longer keeps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index, step, epoch = read_index(folder), int(content["step"]), int(content["epoch"])
+    file = f"step-{step:08d}.pt"
+    buffer = BytesIO()
+    torch.save(dict(content), buffer)
+    try:
+        write_atomic(folder / file, buffer.getbuffer().tobytes())
+    except OSError as error:
+        raise OutputError(_not_saved(folder, index, error)) from error
+    kept = rule.keep == "all" or (rule.keep == "every" and epoch > 0 and epoch % rule.keep_every_epochs == 0)
+    entry = Saved(file, step, epoch, metric, kept)
+    best = file if is_best else index.best
+    others = [saved for saved in index.saved if saved.file != file]
+    staying = tuple(saved for saved in others if saved.kept or saved.file == best)
+    write_json_atomic(folder / INDEX, _index_to_json(Index((*staying, entry), best)))
+    for saved in others:
+        if saved not in staying:
+            (folder / saved.file).unlink(missing_ok=True)
+    return folder / file
+
+
+def read_index(folder: Path) -> Index:
+    """The index of a run's checkpoints; empty where there is none."""
+    path = folder / INDEX
+    if not path.is_file():
+        return Index()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content["schema"]
+        saved = tuple(Saved(**entry) for entry in content["checkpoints"]) if found == SCHEMA else ()
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is not a checkpoint index: {error!r}; restore it or start a new run.") from None
+    if found != SCHEMA:
+        raise SchemaError(f"{path} has schema {found}, and this version reads schema {SCHEMA}.")
+    return Index(saved, content["best"])
+
+
+def find(folder: Path, which: str = "newest") -> Path:
+    """Path of the newest or best checkpoint, or of the one at a step (`which` = "newest", "best" or a number)."""
+    index = read_index(folder)
+    files = {str(saved.step): saved.file for saved in index.saved}
+    if index.newest is not None:
+        files["newest"] = index.newest.file
+    if index.best is not None:
+        files["best"] = index.best
+    if which not in files:
+        there = ", ".join(files) or "none yet"
+        raise RunError(f"{folder} has no checkpoint {which!r}; there: {there}.")
+    return folder / files[which]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's content onto the host; raises RunError for a file that is no whole checkpoint."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunError(f"{path} is gone: the index names it, so the run was changed by hand.") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} is not a whole checkpoint ({reason}); try --checkpoint with another step.") from None
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != SCHEMA:
+        raise SchemaError(f"{path} has schema {found}, and this version reads schema {SCHEMA}.")
+    return dict(content)
+
+
+def saved_config(content: Mapping[str, Any], where: Path) -> TrainConfig:
+    """The configuration inside a checkpoint."""
+    return from_dict(content["config"], str(where))
+
+
+def _index_to_json(index: Index) -> dict[str, Any]:
+    return {"schema": SCHEMA, "best": index.best, "checkpoints": [asdict(saved) for saved in index.saved]}
+
+
+def _not_saved(folder: Path, index: Index, error: OSError) -> str:
+    whole = f"the last whole one is step {index.newest.step}" if index.newest else "none has been saved yet"
+    return (
+        f"no checkpoint could be written into {folder} ({error.strerror or error}); {whole}. "
+        "Free some space and go on with --resume."
+    )
+
+
+def _on_host(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _on_host(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_on_host(item) for item in value]
+    return value
