@@ -8,6 +8,7 @@ import click
 from cgeval.console import run
 
 COMMANDS: Mapping[str, str] = {
+    "demo": "cyclegan.cli.demo:demo",
     "train": "cyclegan.cli.train:train",
     "translate": "cyclegan.cli.translate:translate",
     "configs": "cyclegan.cli.train:configs",
