@@ -1,16 +1,17 @@
 """Sizes and settings go in; the paper's generators and discriminators come out, unfilled: see `initialise`.
 
-All take and give float32 NCHW images in [-1, 1] and carry the parameter names of junyanz/pytorch-CycleGAN-and-pix2pix
-("the reference"), so that its weight files load and ours load there. Where we leave the reference, no result changes:
+All take and give float32 NCHW images in [-1, 1] and carry the parameter names of
+junyanz/pytorch-CycleGAN-and-pix2pix ("the reference"), so that its weight files load and ours load there.
+Where we leave the reference, no result changes:
 
-- A bias that feeds an instance norm is taken out again by the norm's mean. Such a bias keeps its name and value, for
-  the files' sake, with `requires_grad = False`: it is never computed with, has no gradient and is never updated.
+- A bias that feeds an instance norm is taken out again by the norm's mean. Such a bias keeps its name and
+  value for the files' sake, with `requires_grad = False`: never computed with, no gradient, never updated.
 - ReLU is not done in place: in place after a norm it forces autograd to copy whole tensors.
-- Instance norm makes every image's result independent of the rest of its batch, so calls may be batched freely.
+- Instance norm makes an image's result independent of the rest of its batch, so calls may be batched freely.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +25,10 @@ EPSILON = 1e-5
 
 
 class InstanceNorm(nn.Module):
-    """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016); no parameters, no running statistics.
+    """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016), with no parameters.
 
-    Batch norm over a batch of one image is exactly this. It is used because it keeps channels-last memory, which
-    the stock instance norm drops.
+    Batch norm over a batch of one image is exactly this, and keeps channels-last memory, which the stock
+    instance norm drops.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ class InstanceNorm(nn.Module):
         if len(x) == 1:
             return F.batch_norm(x, None, None, training=True, eps=EPSILON)
         if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
-            return torch.cat([F.batch_norm(one, None, None, training=True, eps=EPSILON) for one in x.split(1)])
+            return torch.cat([self(x[i : i + 1]) for i in range(len(x))])
         together = x.reshape(1, -1, *x.shape[2:])
         return F.batch_norm(together, None, None, training=True, eps=EPSILON).view_as(x)
 
@@ -47,7 +48,7 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] to [N, C', H', W']."""
-        return self._conv_forward(input, self.weight, live_bias(self))
+        return F.conv2d(input, self.weight, live_bias(self), _pair(self.stride), _pair(self.padding))
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -56,13 +57,12 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[N, C, H, W] to [N, C', H', W']."""
         assert output_size is None
-        return F.conv_transpose2d(
-            input, self.weight, live_bias(self), self.stride, self.padding, self.output_padding  # type: ignore[arg-type]
-        )
+        stride, padding, extra = _pair(self.stride), _pair(self.padding), _pair(self.output_padding)
+        return F.conv_transpose2d(input, self.weight, live_bias(self), stride, padding, extra)
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(relu(norm(conv(x))))), no ReLU after the sum (He et al. 2016, as in Johnson et al. 2016)."""
+    """x + norm(conv(relu(norm(conv(x))))), no ReLU after the sum (Johnson et al. 2016)."""
 
     def __init__(self, width: int, norm: NormName, dropout: bool, convolution: ConvolutionName) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """The generator of Johnson et al. 2016 as the CycleGAN paper uses it (section 7.2: c7s1-64, d128, d256, R256 ...)."""
+    """The generator of Johnson et al. 2016 as the CycleGAN paper uses it (section 7.2)."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class ResnetGenerator(nn.Module):
 
 
 class PatchGan(nn.Module):
-    """The discriminator of Isola et al. 2017: one score per overlapping patch (70 x 70 pixels with three layers)."""
+    """The discriminator of Isola et al. 2017: one score per overlapping patch (70 px with three layers)."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class PatchGan(nn.Module):
 
 
 class SkipBlock(nn.Module):
-    """One level of a U-Net: halve, go through the level inside, double, and put the input beside the result."""
+    """One level of a U-Net: halve, go through the level inside, double, put the input beside it."""
 
     def __init__(self, layers: list[nn.Module], *, outermost: bool) -> None:
         super().__init__()
@@ -112,11 +112,11 @@ class SkipBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to [N, 2 C, H, W], or to the image [N, C', H, W] at the outermost level."""
         inside = self.model(x)
-        return inside if self.outermost else torch.cat([x, inside], 1)  # type: ignore[no-any-return]
+        return inside if self.outermost else torch.cat([x, inside], 1)
 
 
 class UnetGenerator(nn.Module):
-    """The U-Net of pix2pix (Isola et al. 2017, section 6.1.1); dropout in the 512-512 levels is its only noise."""
+    """The U-Net of pix2pix (Isola et al. 2017, section 6.1.1); dropout is its only noise."""
 
     def __init__(self, outermost: SkipBlock) -> None:
         super().__init__()
@@ -139,13 +139,14 @@ def resnet_generator(
 ) -> ResnetGenerator:
     """The paper's generator: 9 blocks for 256 px and above, 6 for 128 px.
 
-    convolution: how the residual blocks' 3x3 convolutions are computed; Winograd gives the direct result to about
-    1e-6 (`cyclegan.winograd`). Parameters and their names do not depend on it.
+    convolution: how the residual blocks' 3x3 convolutions are computed; Winograd gives the direct result to a
+    relative 1e-5 (`cyclegan.winograd`). Parameters and their names do not depend on it.
     """
     layers: list[nn.Module] = [nn.ReflectionPad2d(3), _conv(in_channels, width, 7, norm=norm)]
     layers += [norm_layer(norm, width), nn.ReLU()]
     for before, after in ((width, 2 * width), (2 * width, 4 * width)):
-        layers += [_conv(before, after, 3, stride=2, padding=1, norm=norm), norm_layer(norm, after), nn.ReLU()]
+        layers += [_conv(before, after, 3, stride=2, padding=1, norm=norm)]
+        layers += [norm_layer(norm, after), nn.ReLU()]
     layers += [ResidualBlock(4 * width, norm, dropout, convolution) for _ in range(blocks)]
     for before, after in ((4 * width, 2 * width), (2 * width, width)):
         layers += [_transposed(before, after, 3, norm=norm), norm_layer(norm, after), nn.ReLU()]
@@ -154,7 +155,7 @@ def resnet_generator(
 
 
 def patchgan(in_channels: int = 3, width: int = 64, layers: int = 3, norm: NormName = "instance") -> PatchGan:
-    """The paper's discriminator with `layers` = 3; the receptive field is 16, 34, 70, 142, 286 px for 1 to 5."""
+    """The paper's discriminator with `layers` = 3; each layer more doubles the patch: 16, 34, 70, 142 px."""
     stack: list[nn.Module] = [Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     before = width
     for level in range(1, layers + 1):
@@ -206,7 +207,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def norm_layer(norm: NormName, channels: int) -> nn.Module:
-    """The layer after a convolution: instance norm, batch norm with parameters and running statistics, or nothing."""
+    """The layer after a convolution; only batch norm has parameters and running statistics."""
     makers: dict[NormName, Callable[[], nn.Module]] = {
         "instance": InstanceNorm,
         "batch": lambda: nn.BatchNorm2d(channels, eps=EPSILON),
@@ -220,5 +221,51 @@ def live_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor | None:
     return None if getattr(layer, "bias_is_dead", False) else layer.bias
 
 
-def without_bias[Layer: nn.Module](layer: Layer) -> Layer:
+def _pair(setting: Any) -> tuple[int, int]:
+    """nn.Conv2d keeps its settings as pairs; its annotations allow more."""
+    first, second = setting
+    return int(first), int(second)
+
+
+def _conv(
+    before: int, after: int, size: int, *, norm: NormName, stride: int = 1, padding: int = 0
+) -> nn.Module:
+    layer = Conv2d(before, after, size, stride=stride, padding=padding, bias=norm == "instance")
+    return _without_computed_bias(layer)
+
+
+def _transposed(before: int, after: int, size: int, *, norm: NormName) -> nn.Module:
+    extra = size % 2
+    layer = ConvTranspose2d(
+        before, after, size, stride=2, padding=1, output_padding=extra, bias=norm == "instance"
+    )
+    return _without_computed_bias(layer)
+
+
+def _reflected_conv(width: int, norm: NormName, convolution: ConvolutionName) -> list[nn.Module]:
+    """Reflection padding of 1 and a 3x3 convolution: two layers, for the names; Winograd pads by itself."""
+    if convolution == "direct":
+        return [nn.ReflectionPad2d(1), _conv(width, width, 3, norm=norm)]
+    layer = WinogradConv2d(width, width, 2 if convolution == "winograd2" else 4, bias=norm == "instance")
+    return [nn.Identity(), _without_computed_bias(layer)]
+
+
+def _without_computed_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
+    """Mark the bias dead, where there is one: only an instance norm is fed by a convolution with a bias."""
+    if layer.bias is not None:
+        layer.bias.requires_grad_(False)
+        layer.bias_is_dead = True  # type: ignore[assignment]
     return layer
+
+
+def _innermost(channels: int, norm: NormName) -> SkipBlock:
+    down = Conv2d(channels, channels, 4, stride=2, padding=1, bias=norm == "instance")
+    up = [_transposed(channels, channels, 4, norm=norm), norm_layer(norm, channels)]
+    return SkipBlock([nn.LeakyReLU(0.2), down, nn.ReLU(), *up], outermost=False)
+
+
+def _level(outer: int, inner: int, inside: SkipBlock, norm: NormName, dropout: bool) -> SkipBlock:
+    down = [_conv(outer, inner, 4, stride=2, padding=1, norm=norm), norm_layer(norm, inner)]
+    up = [nn.ReLU(), _transposed(2 * inner, outer, 4, norm=norm), norm_layer(norm, outer)]
+    noise = [nn.Dropout(0.5)] if dropout else []
+    return SkipBlock([nn.LeakyReLU(0.2), *down, inside, *up, *noise], outermost=False)
