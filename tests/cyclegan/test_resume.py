@@ -1,0 +1,224 @@
+"""A run that is killed and resumed ends with the bits of one that was never interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from cgeval.errors import ConfigError, NonFiniteLossError, OutputError, RunBusyError, RunError
+from cgeval.files import lock
+from cyclegan import state
+from cyclegan.loop import Training
+from cyclegan.session import Request, train_run
+
+
+def final_state(run: Path) -> dict[str, torch.Tensor]:
+    """Every tensor and number of the newest checkpoint, flattened by its place."""
+    flat: dict[str, torch.Tensor] = {}
+
+    def walk(place: str, value: object) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                walk(f"{place}/{key}", item)
+        elif isinstance(value, (list, tuple)):
+            for i, item in enumerate(value):
+                walk(f"{place}/{i}", item)
+        elif isinstance(value, torch.Tensor):
+            flat[place] = value
+        elif isinstance(value, (int, float)):
+            flat[place] = torch.tensor(value, dtype=torch.float64)
+
+    content = state.load(state.find(run / "checkpoints"))
+    for key in ("networks", "optimisers", "processes", "step", "epoch"):
+        walk(key, content[key])
+    return flat
+
+
+def assert_same(one: Path, other: Path) -> None:
+    first, second = final_state(one), final_state(other)
+    assert first.keys() == second.keys()
+    assert len(first) > 50
+    different = [place for place in first if not torch.equal(first[place], second[place])]
+    assert different == []
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    original = Training._after_step
+
+    def after_step(self: Training, losses: torch.Tensor, epoch: int) -> None:
+        original(self, losses, epoch)
+        if self.position.step == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Training, "_after_step", after_step)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 10])
+def test_interrupted_run_equals_uninterrupted(small, tmp_path, monkeypatch, steps):
+    config = small("networks.dropout=true")
+    train_run(Request(config, tmp_path / "whole", resume=False))
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        outcome = train_run(Request(config, tmp_path / "halves", resume=False))
+    assert (outcome.finished, outcome.step) == (False, steps)
+    assert train_run(Request(config, tmp_path / "halves", resume=True)).finished
+    assert_same(tmp_path / "whole", tmp_path / "halves")
+
+
+def spawn(config_file: Path, run: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cyclegan", "train", str(config_file), str(run), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_sigkill_in_a_real_process(small, tmp_path):
+    config = small("checkpoints.every_minutes=0.00001", "optimiser.constant_epochs=12")
+    config_file = tmp_path / "config.toml"
+    config_file.write_text(config.to_toml())
+    train_run(Request(config, tmp_path / "whole", resume=False))
+    run, options = tmp_path / "killed", ()
+    for wanted in (2, 20, 45):
+        process = spawn(config_file, run, *options)
+        deadline = time.monotonic() + 120
+        while (saved := state.read_index(run / "checkpoints").newest) is None or saved.step < wanted:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+        options = ("--resume",)
+    process = spawn(config_file, run, "--resume")
+    assert process.wait(120) == 0, process.communicate()
+    process.communicate()
+    assert_same(tmp_path / "whole", run)
+    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+    assert not list(run.rglob("*.tmp*"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(small, tmp_path):
+    config_file = tmp_path / "config.toml"
+    config_file.write_text(small("optimiser.constant_epochs=5000").to_toml())
+    run = tmp_path / "run"
+    process = spawn(config_file, run)
+    while not (run / "log.jsonl").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert state.read_index(run / "checkpoints").newest is not None
+
+
+def test_last_checkpoint_is_always_written_and_old_ones_are_thinned(small, tmp_path):
+    for rule, steps in (("last", [21]), ("every", [14, 21]), ("all", [7, 14, 21])):
+        run = tmp_path / rule
+        train_run(Request(small(f"checkpoints.keep={rule}", "checkpoints.keep_every_epochs=2"), run, resume=False))
+        index = state.read_index(run / "checkpoints")
+        assert [saved.step for saved in index.saved] == steps
+        assert {saved.file for saved in index.saved} == {path.name for path in (run / "checkpoints").glob("*.pt")}
+
+
+def test_last_checkpoint_is_written_when_no_epoch_asks_for_it(small, tmp_path):
+    train_run(Request(small("checkpoints.every_epochs=100"), tmp_path / "run", resume=False))
+    newest = state.read_index(tmp_path / "run" / "checkpoints").newest
+    assert newest is not None
+    assert newest.step == 21
+
+
+def test_the_best_checkpoint_is_kept(small, tmp_path):
+    config = small(
+        "checkpoints.keep=last", "checkpoints.best_by=cycle_l1", "checkpoints.validation_split=test",
+        "optimiser.constant_epochs=6",
+    )
+    train_run(Request(config, tmp_path / "run", resume=False))
+    index = state.read_index(tmp_path / "run" / "checkpoints")
+    values = {saved.file: saved.metric for saved in index.saved}
+    assert index.best is not None
+    assert (tmp_path / "run" / "checkpoints" / index.best).is_file()
+    assert values[index.best] == min(value for value in values.values() if value is not None)
+    assert state.find(tmp_path / "run" / "checkpoints", "best").name == index.best
+
+
+def test_a_second_trainer_is_refused(small, tmp_path):
+    run = tmp_path / "run"
+    train_run(Request(small(), run, resume=False))
+    with lock(run / "train.lock"):
+        process = spawn(run / "config.toml", run, "--resume")
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert str(os.getpid()) in errors
+    assert issubclass(RunBusyError, RunError)
+
+
+def test_wrong_starts_are_refused(small, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(RunError, match="no run to resume"):
+        train_run(Request(small(), run, resume=True))
+    assert not run.exists()
+    train_run(Request(small(), run, resume=False))
+    with pytest.raises(RunError, match="add --resume"):
+        train_run(Request(small(), run, resume=False))
+    with pytest.raises(ConfigError, match=r"optimiser\.batch_size"):
+        train_run(Request(small("optimiser.batch_size=2"), run, resume=True))
+
+
+def test_other_images_are_refused_on_resume(small, images, tmp_path):
+    run = tmp_path / "run"
+    train_run(Request(small(), run, resume=False))
+    (images / "trainA" / "a0.png").write_bytes((images / "trainB" / "b0.png").read_bytes())
+    with pytest.raises(RunError, match="no longer holds the images"):
+        train_run(Request(small(), run, resume=True))
+
+
+def test_a_non_finite_loss_is_named_and_never_saved(small, tmp_path, monkeypatch):
+    run, config = tmp_path / "run", small("logging.every_steps=100", "checkpoints.every_minutes=0.00001")
+    original = torch.stack
+
+    def broken_after(self: Training, losses: torch.Tensor, epoch: int) -> None:
+        if self.position.step == 4:
+            losses = original([*losses[:-1], torch.tensor(float("nan"))])
+        Training_after(self, losses, epoch)
+
+    Training_after = Training._after_step  # noqa: N806
+    monkeypatch.setattr(Training, "_after_step", broken_after)
+    with pytest.raises(NonFiniteLossError, match=r"'disc_b' became nan at step 5"):
+        train_run(Request(config, run, resume=False))
+    newest = state.read_index(run / "checkpoints").newest
+    assert newest is not None
+    assert newest.step == 4
+
+
+def test_a_full_disk_is_said_and_nothing_is_corrupted(small, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    calls = []
+
+    def full(path: Path, data: bytes) -> None:
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        path.write_bytes(data)
+
+    monkeypatch.setattr(state, "write_atomic", full)
+    with pytest.raises(OutputError, match=r"No space left.*step 7.*--resume"):
+        train_run(Request(small(), run, resume=False))
+    monkeypatch.undo()
+    assert state.load(state.find(run / "checkpoints"))["step"] == 7
+
+
+def test_a_truncated_checkpoint_is_named(small, tmp_path):
+    run = tmp_path / "run"
+    train_run(Request(small(), run, resume=False))
+    path = state.find(run / "checkpoints")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunError, match="not a whole checkpoint"):
+        train_run(Request(small(), run, resume=True))
