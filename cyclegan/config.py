@@ -150,6 +150,14 @@ class TrainConfig(Section):
     checkpoints: Checkpoints = Checkpoints()
     logging: Logging = Logging()
 
+    @model_validator(mode="after")
+    def _unet_fits(self) -> "TrainConfig":
+        multiple = {"unet128": 128, "unet256": 256}.get(self.networks.generator, 4)
+        if self.data.crop_px % multiple:
+            found, name = self.data.crop_px, self.networks.generator
+            raise ValueError(f"data.crop_px = {found}, and {name} needs a multiple of {multiple}")
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict of numbers and strings, as `from_dict` takes it."""
         return self.model_dump()

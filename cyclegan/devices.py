@@ -17,7 +17,9 @@ def choose_device(compute: Compute, local_rank: int = 0) -> torch.device:
     if compute.cuda_graph and kind != "cuda":
         raise ConfigError(f"compute.cuda_graph = true needs a CUDA device, and this run is on {kind}: set it to false.")
     if compute.cuda_graph and torch.cuda.is_available() and _in_group():
-        raise ConfigError("compute.cuda_graph = true captures one process's step: set it to false for several processes.")
+        raise ConfigError(
+            "compute.cuda_graph = true captures one process's step: set it to false for several processes."
+        )
     if compute.threads:
         torch.set_num_threads(compute.threads)
     return torch.device(kind, local_rank) if kind == "cuda" else torch.device(kind)

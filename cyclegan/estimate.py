@@ -25,7 +25,11 @@ def describe_run(config: TrainConfig) -> str:
     seconds, peak = measure_step(step)
     lines = [config.to_toml(), "# networks"]
     lines += _network_lines(step.translator)
-    lines += ["", f"# one step on {describe(device)}", f"time    {_duration(seconds)} (the second of two real steps, random images)"]
+    lines += [
+        "",
+        f"# one step on {describe(device)}",
+        f"time    {_duration(seconds)} (the second of two real steps, random images)",
+    ]
     lines += [f"memory  {peak / 2**30:.2f} GiB at the peak"]
     return "\n".join(lines + _run_lines(config, seconds))
 

@@ -73,7 +73,5 @@ def _tensors(real_a: Tensor, real_b: Tensor, draws: StepDraws) -> list[Tensor]:
 
 
 def _copied(draws: StepDraws) -> StepDraws:
-    pools = {
-        name: Draws(d.slot.clone(), d.use_stored.clone(), d.store_new.clone()) for name, d in draws.pools.items()
-    }
+    pools = {name: Draws(d.slot.clone(), d.use_stored.clone(), d.store_new.clone()) for name, d in draws.pools.items()}
     return StepDraws(pools, draws.mix.clone())

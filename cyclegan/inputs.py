@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cgeval.images import to_network
 from torch import Tensor
 
 from cgeval.errors import ConfigError, LayoutError, RunError
-from cgeval.images import to_network
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import DecodedImages, cached_images, decode, load_for
 from cyclegan.data.layout import Dataset, ImageFile, Split, open_dataset
@@ -74,7 +74,9 @@ def open_inputs(config: TrainConfig, world: World) -> Inputs:
     px, rows = config.data.crop_px, config.logging.sample_rows
     shown = dataset.splits.get("test", train)
     samples = tuple(whole_images(dataset, spread(files, rows), d, px) for d, files in (("A", shown.a), ("B", shown.b)))
-    return Inputs(dataset, training, (samples[0], samples[1]), _validation_files(config, dataset), px, digest_of(caches))
+    return Inputs(
+        dataset, training, (samples[0], samples[1]), _validation_files(config, dataset), px, digest_of(caches)
+    )
 
 
 def dataset_of(config: TrainConfig) -> Dataset:

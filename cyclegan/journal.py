@@ -97,8 +97,8 @@ class Journal:
         row, column = (int(i) for i in broken[0])
         at, name, value = step - len(table) + row + 1, self.names[column], float(table[row, column])
         raise NonFiniteLossError(
-            f"the loss {name!r} became {value} at step {at}, and no checkpoint holds that state: go back with --resume, "
-            "and try a lower optimiser.learning_rate or compute.precision=fp32."
+            f"the loss {name!r} became {value} at step {at}, and no checkpoint holds that state: "
+            "go back with --resume, and try a lower optimiser.learning_rate or compute.precision=fp32."
         )
 
     def _write(self, step: int, row: Mapping[str, float]) -> None:

@@ -28,7 +28,7 @@ def discriminator_loss(kind: GanLossName, real_scores: Tensor, fake_scores: Tens
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Mean of (|gradient of D at mix * real + (1 - mix) * fake| - 1)^2; mix is uniform in [0, 1], shape [N, 1, 1, 1]."""
+    """Mean of (|gradient of D at mix * real + (1 - mix) * fake| - 1)^2; mix: uniform in [0, 1], [N, 1, 1, 1]."""
     between = (mix * real + (1 - mix) * fake).detach().requires_grad_(True)
     scores = discriminator(between)
     (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)

@@ -227,18 +227,14 @@ def _pair(setting: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _conv(
-    before: int, after: int, size: int, *, norm: NormName, stride: int = 1, padding: int = 0
-) -> nn.Module:
+def _conv(before: int, after: int, size: int, *, norm: NormName, stride: int = 1, padding: int = 0) -> nn.Module:
     layer = Conv2d(before, after, size, stride=stride, padding=padding, bias=norm == "instance")
     return _without_computed_bias(layer)
 
 
 def _transposed(before: int, after: int, size: int, *, norm: NormName) -> nn.Module:
     extra = size % 2
-    layer = ConvTranspose2d(
-        before, after, size, stride=2, padding=1, output_padding=extra, bias=norm == "instance"
-    )
+    layer = ConvTranspose2d(before, after, size, stride=2, padding=1, output_padding=extra, bias=norm == "instance")
     return _without_computed_bias(layer)
 
 

@@ -25,7 +25,9 @@ def sample_grid(columns: Mapping[str, Sequence[Picture]]) -> Picture:
     draw = ImageDraw.Draw(sheet)
     for x, caption in enumerate(captions):
         left = GAP_PX + x * (width + GAP_PX)
-        draw.text((left + width / 2, CAPTION_PX / 2), caption, fill="black", anchor="mm", font=ImageFont.load_default(12))
+        draw.text(
+            (left + width / 2, CAPTION_PX / 2), caption, fill="black", anchor="mm", font=ImageFont.load_default(12)
+        )
         for y, picture in enumerate(columns[caption]):
             sheet.paste(Image.fromarray(picture), (left, CAPTION_PX + y * (height + GAP_PX)))
     return np.asarray(sheet)

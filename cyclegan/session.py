@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgeval.runs import Run
+
 from cgeval.errors import ConfigError, RunError
 from cgeval.files import lock, write_atomic
-from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.config import TrainConfig, differing_keys, load_config
 from cyclegan.devices import choose_device
@@ -58,7 +59,9 @@ def _train(request: Request, training: Training) -> Outcome:
 def check_translator(config: TrainConfig) -> TrainConfig:
     """The same configuration; raises ConfigError for a translator that is not known."""
     if config.translator not in TRANSLATORS:
-        raise ConfigError(f"translator = {config.translator!r} is unknown; the known ones are {', '.join(TRANSLATORS)}.")
+        raise ConfigError(
+            f"translator = {config.translator!r} is unknown; the known ones are {', '.join(TRANSLATORS)}."
+        )
     return config
 
 
@@ -66,7 +69,9 @@ def refuse_wrong_start(request: Request) -> None:
     """Raise RunError if a run is there without --resume, or --resume without a run."""
     exists = (request.run_path / "run.json").is_file()
     if exists and not request.resume:
-        raise RunError(f"{request.run_path} already holds a run: add --resume to go on with it, or name another folder.")
+        raise RunError(
+            f"{request.run_path} already holds a run: add --resume to go on with it, or name another folder."
+        )
     if request.resume and not exists:
         raise RunError(f"{request.run_path} holds no run to resume: leave --resume away to start one there.")
     if request.resume:

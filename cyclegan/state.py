@@ -1,4 +1,4 @@
-"""Everything that a run is, in one file: networks, optimisers, pools, random state, position. Saved whole or not at all.
+"""Networks, optimisers, pools, random state and position go in; one file, whole or not there, comes out; and back.
 
 `checkpoints/index.json` names the files, their step and why each is kept; programs read it and never a file's
 name. A checkpoint is a plain dict of tensors, numbers and strings that `torch.load(weights_only=True)` reads:
@@ -83,8 +83,8 @@ def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
     """Put a checkpoint's content into a step built from the same configuration; returns where it stood."""
     if len(content["processes"]) != step.world.size:
         raise RunError(
-            f"the checkpoint was written by {len(content['processes'])} process(es) and this run has {step.world.size}: "
-            "resume with the same number, since each has its own image pool."
+            f"the checkpoint was written by {len(content['processes'])} process(es) and this run has "
+            f"{step.world.size}: resume with the same number, since each has its own image pool."
         )
     for name, network in step.translator.networks.items():
         network.load_state_dict(content["networks"][name])

@@ -58,7 +58,9 @@ class TrainStep:
 
     def draws(self, step: int) -> StepDraws:
         """The random decisions of step number `step` (from 0): a pure function of the seed, the step and the rank."""
-        rng = np.random.Generator(np.random.Philox(key=[self.config.seed, DRAW_STREAM], counter=[0, 0, self.world.rank, step]))
+        rng = np.random.Generator(
+            np.random.Philox(key=[self.config.seed, DRAW_STREAM], counter=[0, 0, self.world.rank, step])
+        )
         count, size = self.config.optimiser.batch_size, self.config.optimiser.pool_size
         pools = {name: image_pool.draw(size, step * count, count, rng) for name in self.translator.pools}
         mix = torch.from_numpy(rng.random((count, 1, 1, 1), dtype=np.float32))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cgeval.images import from_network, to_network, write_png
+from cgeval.runs import Run
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from cgeval.errors import ConfigError, RunError
-from cgeval.images import from_network, to_network, write_png
-from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import decode, load_for
@@ -61,7 +61,9 @@ def load_generators(run_path: Path, which: str = "newest", device: torch.device 
     content = state.load(path)
     config = state.saved_config(content, path)
     if config.translator not in TRANSLATORS:
-        raise RunError(f"{run_path} was made by the translator {config.translator!r}, which this version does not know.")
+        raise RunError(
+            f"{run_path} was made by the translator {config.translator!r}, which this version does not know."
+        )
     translator = build_translator(config)
     ready = {}
     for direction, name in translator.directions.items():
@@ -90,7 +92,12 @@ def folder_translation(folder: Path, direction: str) -> Translation:
 
 
 def translate_into_run(
-    run: Run, generators: Generators, work: Translation, *, batch_size: int = 8, overwrite: bool = False,
+    run: Run,
+    generators: Generators,
+    work: Translation,
+    *,
+    batch_size: int = 8,
+    overwrite: bool = False,
     export: Path | None = None,
 ) -> int:
     """Translate and seal; returns the number of images. export: also the reference's results layout, in this folder."""
@@ -101,8 +108,12 @@ def translate_into_run(
     save = _reference_writer(export, work.direction) if export else None
     facts = {"step": generators.step, "size_px": generators.config.data.crop_px}
     with run.write_image_set(
-        work.set_name, direction=work.direction, split=work.split, checkpoint=generators.checkpoint,
-        extra=facts, overwrite=overwrite,
+        work.set_name,
+        direction=work.direction,
+        split=work.split,
+        checkpoint=generators.checkpoint,
+        extra=facts,
+        overwrite=overwrite,
     ) as writer:
         for file, real, fake in _translated(network, generators.config, work, batch_size):
             target = file.id if file.id in work.targets else None
@@ -162,7 +173,7 @@ def _reference_writer(folder: Path, direction: str) -> Callable[[str, Picture, P
 def plan(
     run: Run, generators: Generators, *, split: str, folder: Path | None, direction: str | None, data: Path | None
 ) -> list[Translation]:
-    """The translations that the command's options ask for; `direction` is "ab", "ba", "both" or None for all there are."""
+    """The translations that the command's options ask for; direction: "ab", "ba", "both" or None for all there are."""
     wanted = {"ab": ["AtoB"], "ba": ["BtoA"], "both": ["AtoB", "BtoA"], None: list(generators.by_direction)}[direction]
     if folder is not None:
         if len(wanted) != 1:

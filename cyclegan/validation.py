@@ -7,10 +7,10 @@ the truth's, for data whose label domain is A or B. All at the crop size, over `
 
 import numpy as np
 import torch
+from cgeval.labels import label_set
 from torch import Tensor
 
 from cgeval.errors import ConfigError
-from cgeval.labels import label_set
 from cyclegan.config import MetricName
 from cyclegan.inputs import Inputs
 from cyclegan.models.translator import Made
@@ -61,11 +61,14 @@ def _label_accuracy(made: Made, inputs: Inputs) -> float:
     name, domain = inputs.dataset.label_set, inputs.dataset.label_domain
     if name is None or domain is None or not inputs.dataset.paired:
         raise ConfigError(
-            "checkpoints.best_by = 'label_accuracy' needs paired data whose dataset.toml names label_set and label_domain."
+            "checkpoints.best_by = 'label_accuracy' needs paired data whose dataset.toml names "
+            "label_set and label_domain."
         )
     _need(made, f"fake_{domain.lower()}", "label_accuracy")
     palette = np.array(sorted({label.colour for label in label_set(name).labels}), dtype=np.float32)
-    fake, real = (torch.from_numpy(np.stack(to_pictures(made[f"{kind}_{domain.lower()}"]))) for kind in ("fake", "real"))
+    fake, real = (
+        torch.from_numpy(np.stack(to_pictures(made[f"{kind}_{domain.lower()}"]))) for kind in ("fake", "real")
+    )
     colours = torch.from_numpy(palette)
     agree = _nearest(fake, colours) == _nearest(real, colours)
     return float(agree.float().mean())

@@ -9,7 +9,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "torchvision", "flask", "sqlalchemy", "pydantic", "matplotlib", "scipy", "pandas")
-LIGHT = ["cgeval.cli", "cgeval.runs", "cgeval.records", "cgeval.images", "cgeval.labels", "study_server.cli", "cyclegan.cli"]
+LIGHT = [
+    "cgeval.cli",
+    "cgeval.runs",
+    "cgeval.records",
+    "cgeval.images",
+    "cgeval.labels",
+    "study_server.cli",
+    "cyclegan.cli",
+]
 
 
 def imported_by(statement: str) -> set[str]:

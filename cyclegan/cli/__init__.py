@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Mapping
 
 import click
-
 from cgeval.console import run
 
 COMMANDS: Mapping[str, str] = {

@@ -10,7 +10,9 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="Dataset folder; overrides data.path.")
 @click.option("--data-b", type=click.Path(path_type=Path), help="Second plain folder (domain B); --data is then A.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, e.g. optimiser.batch_size=4.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, e.g. optimiser.batch_size=4."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Same as --set compute.device=...")
 @click.option("--resume", is_flag=True, help="Go on with RUN from its newest checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Print configuration, sizes, expected memory and time; write nothing.")
@@ -39,12 +41,12 @@ def train(
         click.echo(describe_run(settings))
         return
     outcome = train_run(Request(settings, run, resume))
-    minutes = outcome.seconds / 60
     if not outcome.finished:
         click.echo(f"\nStopped and saved at step {outcome.step} of {outcome.total_steps}. Go on with:", err=True)
         click.echo(f"  cyclegan train {run / 'config.toml'} {run} --resume", err=True)
         raise SystemExit(130)
-    click.echo(f"\nTrained {outcome.total_steps} steps in {minutes:.1f} min ({outcome.seconds_waited_for_data:.1f} s waiting for data).")
+    took = f"{outcome.seconds / 60:.1f} min, {outcome.seconds_waited_for_data:.1f} s of it waiting for data"
+    click.echo(f"\nTrained {outcome.total_steps} steps in {took}.")
     click.echo(f"  look at    {run / 'samples' / 'latest.png'} and {run / 'losses.png'}")
     click.echo(f"  translate  cyclegan translate {run} --split test")
 

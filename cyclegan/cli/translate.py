@@ -15,7 +15,9 @@ import click
 @click.option("--batch-size", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
 @click.option("--overwrite", is_flag=True, help="Replace an image set of the same name.")
-@click.option("--reference-layout", type=click.Path(path_type=Path), help="Also write the reference's results folder here.")
+@click.option(
+    "--reference-layout", type=click.Path(path_type=Path), help="Also write the reference's results folder here."
+)
 def translate(
     run_path: Path,
     split: str,
@@ -30,6 +32,7 @@ def translate(
 ) -> None:
     """Translate every image of a split, or of a folder, into a sealed image set of RUN."""
     from cgeval.runs import Run
+
     from cyclegan.config import Compute
     from cyclegan.devices import choose_device
     from cyclegan.translate import load_generators, plan, translate_into_run

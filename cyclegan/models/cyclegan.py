@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cyclegan import losses
 from cyclegan.config import ObjectiveName, TrainConfig
 from cyclegan.image_pool import ImagePool
-from cyclegan.models.translator import Losses, Made, Panel, Phase, StepDraws, Translator, in_one_call, pooled
 from cyclegan.models.generators import build_generator
+from cyclegan.models.translator import Losses, Made, Panel, Phase, StepDraws, Translator, in_one_call, pooled
 from cyclegan.networks import patchgan
 
 
@@ -56,7 +56,9 @@ class CycleGan(Translator):
         self.identity_a = config.objective.identity_weight * config.objective.cycle_weight_a
         self.identity_b = config.objective.identity_weight * config.objective.cycle_weight_b
         self.exact_batching = config.networks.norm == "instance"
-        self.networks = nn.ModuleDict({"gen_ab": build_generator(config.networks), "gen_ba": build_generator(config.networks)})
+        self.networks = nn.ModuleDict(
+            {"gen_ab": build_generator(config.networks), "gen_ba": build_generator(config.networks)}
+        )
         generators = Phase("generators", ("gen_ab", "gen_ba"), ("disc_a", "disc_b"), self._generator_losses)
         self.pools = nn.ModuleDict()
         self.phases: tuple[Phase, ...] = (generators,)

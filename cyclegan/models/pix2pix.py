@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cgeval.errors import ConfigError
 from cyclegan import losses
 from cyclegan.config import TrainConfig
-from cyclegan.models.translator import Losses, Made, Panel, Phase, StepDraws, Translator, in_one_call
 from cyclegan.models.generators import build_generator
+from cyclegan.models.translator import Losses, Made, Panel, Phase, StepDraws, Translator, in_one_call
 from cyclegan.networks import patchgan
 
 
@@ -22,9 +22,13 @@ class Pix2Pix(Translator):
 
     def __init__(self, config: TrainConfig) -> None:
         if config.objective.name != "full":
-            raise ConfigError(f"objective.name = {config.objective.name!r} belongs to cyclegan; pix2pix has only 'full'.")
+            raise ConfigError(
+                f"objective.name = {config.objective.name!r} belongs to cyclegan; pix2pix has only 'full'."
+            )
         if config.optimiser.pool_size:
-            raise ConfigError("pix2pix judges a fake beside its own input, so it has no pool: set optimiser.pool_size=0.")
+            raise ConfigError(
+                "pix2pix judges a fake beside its own input, so it has no pool: set optimiser.pool_size=0."
+            )
         net, forwards = config.networks, config.direction == "AtoB"
         self.objective = config.objective
         self.source, self.target = ("a", "b") if forwards else ("b", "a")

@@ -91,7 +91,7 @@ def pooled(pools: nn.ModuleDict, name: str, fake: Tensor, draws: StepDraws) -> T
 
 
 def in_one_call(network: nn.Module, first: Tensor, second: Tensor, *, exact: bool) -> tuple[Tensor, Tensor]:
-    """Both batches through the network; as one batch where each image is normalised alone, which is exact and quicker."""
+    """Both batches through the network; one batch where each image is normalised alone: exact and quicker."""
     if not exact:
         return network(first), network(second)
     one, other = network(torch.cat([first, second])).split([len(first), len(second)])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cyclegan.config import TrainConfig, load_config
@@ -25,6 +26,9 @@ SMALL = [
     "logging.sample_rows=2",
     "logging.tensorboard=false",
 ]
+
+
+torch.set_num_threads(1)  # the suite shares the machine, and bits must not depend on the number of cores
 
 
 @pytest.fixture(autouse=True)

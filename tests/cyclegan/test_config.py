@@ -10,7 +10,11 @@ READY = sorted(ready_configs())
 
 def test_defaults_are_the_papers():
     config = TrainConfig()
-    assert (config.objective.gan, config.objective.cycle_weight_a, config.objective.cycle_weight_b) == ("least_squares", 10, 10)
+    assert (config.objective.gan, config.objective.cycle_weight_a, config.objective.cycle_weight_b) == (
+        "least_squares",
+        10,
+        10,
+    )
     assert (config.optimiser.learning_rate, config.optimiser.beta1, config.optimiser.beta2) == (2e-4, 0.5, 0.999)
     assert (config.optimiser.batch_size, config.optimiser.pool_size, config.optimiser.epochs) == (1, 50, 200)
     assert (config.networks.generator, config.networks.init_std) == ("resnet9", 0.02)
@@ -44,8 +48,18 @@ def test_toml_round_trip(tmp_path):
 
 def test_changes_are_typed_and_named():
     config = load_config("maps", ["optimiser.batch_size=4", "data.flip=false", "compute.device=cpu", "data.path=a b"])
-    assert (config.optimiser.batch_size, config.data.flip, config.compute.device, config.data.path) == (4, False, "cpu", "a b")
-    assert differing_keys(load_config("maps"), config) == ["data.path", "data.flip", "optimiser.batch_size", "compute.device"]
+    assert (config.optimiser.batch_size, config.data.flip, config.compute.device, config.data.path) == (
+        4,
+        False,
+        "cpu",
+        "a b",
+    )
+    assert differing_keys(load_config("maps"), config) == [
+        "data.path",
+        "data.flip",
+        "optimiser.batch_size",
+        "compute.device",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +85,7 @@ def test_mistakes_get_one_sentence(change, words):
 
 
 def test_missing_and_broken_files_are_named(tmp_path):
-    with pytest.raises(ConfigError, match="no such file.*horse2zebra"):
+    with pytest.raises(ConfigError, match=r"no such file.*horse2zebra"):
         load_config(str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match="folder"):
         load_config(str(tmp_path))

@@ -55,7 +55,9 @@ def test_images_of_one_batch_are_taken_in_turn():
     draws = draw(2, 0, 8, stream)
     together = one.exchange(images(*values), draws)
     alone = [
-        other.exchange(images(v), type(draws)(draws.slot[i : i + 1], draws.use_stored[i : i + 1], draws.store_new[i : i + 1]))
+        other.exchange(
+            images(v), type(draws)(draws.slot[i : i + 1], draws.use_stored[i : i + 1], draws.store_new[i : i + 1])
+        )
         for i, v in enumerate(values)
     ]
     assert torch.equal(together, torch.cat(alone))

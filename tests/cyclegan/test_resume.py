@@ -137,7 +137,9 @@ def test_last_checkpoint_is_written_when_no_epoch_asks_for_it(small, tmp_path):
 
 def test_the_best_checkpoint_is_kept(small, tmp_path):
     config = small(
-        "checkpoints.keep=last", "checkpoints.best_by=cycle_l1", "checkpoints.validation_split=test",
+        "checkpoints.keep=last",
+        "checkpoints.best_by=cycle_l1",
+        "checkpoints.validation_split=test",
         "optimiser.constant_epochs=6",
     )
     train_run(Request(config, tmp_path / "run", resume=False))

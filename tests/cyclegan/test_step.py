@@ -76,9 +76,7 @@ def test_every_kind_of_gan_learns(kind):
 def test_weights_are_a_function_of_the_seed():
     one, same, other = (build_translator(load_config("small", [*SMALL, f"seed={s}"])) for s in (1, 1, 2))
     assert all(map(torch.equal, one.networks.state_dict().values(), same.networks.state_dict().values()))
-    assert not torch.equal(
-        one.networks["gen_ab"].model[1].weight, other.networks["gen_ab"].model[1].weight
-    )
+    assert not torch.equal(one.networks["gen_ab"].model[1].weight, other.networks["gen_ab"].model[1].weight)
 
 
 def test_generator_phase_leaves_the_discriminators_gradients_alone():
@@ -99,7 +97,7 @@ def test_batched_identity_equals_separate_calls():
     step.translator.exact_batching = False
     apart = step.translator.make(batch(1), batch(2))
     for key in together:
-        torch.testing.assert_close(together[key], apart[key], rtol=0, atol=1e-6)
+        torch.testing.assert_close(together[key], apart[key], rtol=0, atol=1e-5)
 
 
 def test_pix2pix_learns_discriminator_first_and_translates_one_way():
@@ -119,10 +117,11 @@ def test_pix2pix_refuses_a_pool():
 
 
 def test_cycle_loss_falls_when_trained_on_one_pair():
-    step = make_step("optimiser.learning_rate=2e-3")
+    step = make_step("optimiser.learning_rate=2e-3", "objective.name=cycle_alone", "networks.width=8")
     cycle = step.losses.index("cycle_a")
-    values = [step(batch(1), batch(2), step.draws(n))[cycle].item() for n in range(25)]
-    assert values[-1] < 0.7 * values[0]
+    smooth_a, smooth_b = (torch.nn.functional.interpolate(batch(n, px=4), size=32, mode="bilinear") for n in (1, 2))
+    values = [step(smooth_a, smooth_b, step.draws(n))[cycle].item() for n in range(25)]
+    assert values[-1] < 0.6 * values[0]
 
 
 def test_bf16_is_near_fp32():
