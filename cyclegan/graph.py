@@ -36,7 +36,7 @@ class GraphedStep:
         self.inputs = _tensors(static_a, static_b, static_draws)
         before = self._state()
         saved = [tensor.clone() for tensor in before]
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_STEPS):

@@ -44,7 +44,7 @@ class Journal:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=first_step)  # type: ignore[no-untyped-call]
+            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=first_step)
 
     def add(self, losses: Tensor, epoch: int, epochs: int) -> None:
         """Take one step's losses; nothing waits for the device."""

@@ -7,7 +7,7 @@ logits, as pix2pix uses it; wgan_gp: Gulrajani et al. 2017 (arXiv 1704.00028, eq
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from cyclegan.config import GanLossName
@@ -32,7 +32,8 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     between = (mix * real + (1 - mix) * fake).detach().requires_grad_(True)
     scores = discriminator(between)
     (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-    return ((gradient.flatten(1).float().norm(dim=1) - 1) ** 2).mean()
+    norm = torch.linalg.vector_norm(gradient.flatten(1).float(), dim=1)
+    return torch.square(norm - 1).mean()
 
 
 def _against(kind: GanLossName, scores: Tensor, target: float) -> Tensor:
@@ -44,4 +45,4 @@ def _against(kind: GanLossName, scores: Tensor, target: float) -> Tensor:
 
 def absolute_difference(one: Tensor, other: Tensor) -> Tensor:
     """Mean absolute difference (L1) of two image batches in [-1, 1]; a scalar in [0, 2]."""
-    return nn.functional.l1_loss(one, other)
+    return F.l1_loss(one, other)

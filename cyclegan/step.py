@@ -73,7 +73,7 @@ class TrainStep:
             with self._precision():
                 terms = phase.losses(made, draws)
                 total = torch.stack([term.float() for term in terms.values()]).sum()
-            total.backward()
+            torch.autograd.backward(total)
         average_gradients((p for group in optimiser.param_groups for p in group["params"]), self.world)
         optimiser.step()
         return terms
