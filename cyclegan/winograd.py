@@ -1,24 +1,30 @@
 """float32 images and 3x3 weights go in; reflection-padded convolutions come out, by fewer multiplications.
 
 Winograd's minimal filtering F(m x m, 3 x 3) (Lavin and Gray 2016, arXiv 1509.09308): every m x m piece of the
-output comes from a t x t piece of the input, t = m + 2, with t * t multiplications per channel pair in place
-of 9 * m * m: 2.25 times fewer for m = 2 and 4 times fewer for m = 4. With a tile's pixels as rows,
+output comes from a t x t piece d of the input, t = m + 2, with t * t multiplications per channel pair in place
+of 9 * m * m: 2.25 times fewer for m = 2, 4 times fewer for m = 4. At each of the t * t positions of a tile,
 
-    U = (G x G) w    V = (B' x B') tiles    M[i] = U[i] V[i] for each of the t * t rows i    y = (A' x A') M
+    U = G w G'        V = B' d B        M = U V, summed over channels: a matrix product        y = A' M A
 
-where x is the Kronecker product. All four are matrix products, at which a CPU is best. The backward pass is
-the adjoint of each, written by hand: dM = (A x A) dy, dV[i] = U[i]' dM[i], dU[i] = dM[i] V[i]', and so on.
+What is peculiar here is how B' d B and A' M A are computed. Both are linear maps of pixels, the same for every
+channel, so each is two sparse matrices (along the height, along the width) that are applied to a table with one
+row per pixel by `embedding_bag`, PyTorch's weighted sum of rows. Cutting tiles, reflection at the border, tiles
+that overhang it and putting the pieces together are entries of those matrices and cost nothing. The backward
+pass, written by hand, applies their transposes.
+
+The table is the batch in HWNC order. Results are NCHW tensors whose memory is in that order, and the norms and
+ReLUs between two convolutions leave it so: see `cyclegan.networks.InstanceNorm`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 TileSize = Literal[2, 4]
 
@@ -49,13 +55,12 @@ _OUTPUT: dict[int, list[list[float]]] = {
     2: [[1, 1, 1, 0], [0, 1, -1, -1]],
     4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
 }
-_TABLES = {"input": _INPUT, "weight": _WEIGHT, "output": _OUTPUT}
 
 
 class WinogradConv2d(nn.Conv2d):
     """Reflection padding of 1 and a 3x3 convolution of stride 1; parameters as `nn.Conv2d` has them.
 
-    tile: m, the side of the output pieces. Height and width of the image must be multiples of it.
+    tile: m, the side of the pieces of output. Any image of at least 2 x 2 pixels; best a multiple of the tile.
     """
 
     bias_is_dead: bool = False
@@ -67,7 +72,7 @@ class WinogradConv2d(nn.Conv2d):
         self.shared: tuple[tuple[int, bool], Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] to [N, C', H, W], in float32 (or the weights' float64) under autocast too."""
+        """[N, C, H, W] to [N, C', H, W], in the weight's precision under autocast too."""
         with torch.autocast(input.device.type, enabled=False):
             y = winograd_conv(input.to(self.weight.dtype), self._transformed_weight(), self.tile)
         if self.bias is None or self.bias_is_dead:
@@ -104,12 +109,10 @@ def transform_weight(weight: Tensor, tile: TileSize) -> Tensor:
 
 
 def winograd_conv(x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
-    """x [N, C, H, W] and U [t * t, K, C] to the reflection-padded convolution [N, K, H, W].
+    """x [N, C, H, W] and U [t * t, K, C] to the convolution [N, K, H, W] with reflected borders.
 
-    Differentiable once. Raises ValueError where the tiles do not cover the image exactly.
+    Differentiable once. Raises ValueError for an image too small to reflect.
     """
-    if x.shape[2] % tile or x.shape[3] % tile:
-        raise ValueError(f"{x.shape[2]} x {x.shape[3]} pixels cannot be cut into tiles of {tile} x {tile}")
     result = _Convolution.apply(x, transformed, tile)
     assert isinstance(result, Tensor)
     return result
@@ -118,92 +121,154 @@ def winograd_conv(x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
 class _WeightTransform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tile: TileSize) -> Tensor:
-        ctx.tile = tile
-        matrix = _matrix("weight", tile, weight.dtype, weight.device)
-        flat = weight.reshape(-1, 9)
-        return (matrix @ flat.t()).view(-1, *weight.shape[:2])
+        one = torch.tensor(_WEIGHT[tile], dtype=torch.float64)
+        ctx.both = torch.kron(one, one).to(weight)
+        return (ctx.both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        matrix = _matrix("weight", ctx.tile, grad.dtype, grad.device)
-        flat = grad.reshape(len(grad), -1).t() @ matrix
+        flat = grad.reshape(len(grad), -1).t() @ ctx.both
         return flat.view(*grad.shape[1:], 3, 3), None
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
-        v = _input_transform(x, tile)
-        ctx.save_for_backward(v, transformed)
-        ctx.tile, ctx.shape = tile, x.shape
-        return _output_transform(torch.bmm(transformed, v), x.shape, tile)
+        ctx.save_for_backward(x, transformed)
+        ctx.plan = plan = _plan(tile, x.shape[2], x.shape[3], x.dtype, x.device)
+        m = torch.bmm(_tiles(x, plan), transformed.transpose(1, 2))
+        return _as_image(plan.join(m.view(-1, len(x) * m.shape[2])), x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        v, transformed = ctx.saved_tensors
-        dm = _output_adjoint(grad, ctx.tile)
+        x, transformed = ctx.saved_tensors
+        plan: _Plan = ctx.plan
+        dm = plan.join_transposed(_as_table(grad)).view(len(transformed), -1, grad.shape[1])
         dx = du = None
         if ctx.needs_input_grad[1]:
-            du = torch.bmm(dm, v.transpose(1, 2))
+            du = torch.bmm(dm.transpose(1, 2), _tiles(x, plan))
         if ctx.needs_input_grad[0]:
-            dx = _input_adjoint(torch.bmm(transformed.transpose(1, 2), dm), ctx.shape, ctx.tile)
+            dv = torch.bmm(dm, transformed)
+            dx = _as_image(plan.cut_transposed(dv.view(-1, len(x) * dv.shape[2])), x)
         return dx, du, None
 
 
-def _input_transform(x: Tensor, tile: int) -> Tensor:
-    """[N, C, H, W] to V [t * t, C, N * tiles]."""
-    n, c, h, w = x.shape
-    t, padded = tile + 2, F.pad(x, (1, 1, 1, 1), mode="reflect")
-    sn, sc, sh, sw = padded.stride()
-    rows, columns = h // tile, w // tile
-    size = (t, t, c, n, rows, columns)
-    tiles = padded.as_strided(size, (sh, sw, sc, sn, tile * sh, tile * sw)).reshape(t * t, -1)
-    return (_matrix("input", tile, x.dtype, x.device) @ tiles).view(t * t, c, -1)
+def _tiles(x: Tensor, plan: "_Plan") -> Tensor:
+    """V [t * t, tiles * N, C]; made again in the backward pass, being 2 to 4 times as large as x."""
+    return plan.cut(_as_table(x)).view(plan.positions, -1, x.shape[1])
 
 
-def _input_adjoint(dv: Tensor, shape: torch.Size, tile: int) -> Tensor:
-    """dV to dx: every tile is added where it was read, the padding where it was reflected from."""
-    n, c, h, w = shape
-    t, rows, columns = tile + 2, h // tile, w // tile
-    flat = _matrix("input", tile, dv.dtype, dv.device).t() @ dv.view(t * t, -1)
-    tiles = flat.view(t, t, c, n, rows, columns)
-    padded = dv.new_zeros(n, c, (rows + 1) * tile, (columns + 1) * tile)
-    blocks = padded.view(n, c, rows + 1, tile, columns + 1, tile).permute(3, 5, 1, 0, 2, 4)
-    blocks[..., :rows, :columns].copy_(tiles[:tile, :tile])
-    blocks[:2, :, ..., 1:, :columns] += tiles[tile:, :tile]
-    blocks[:, :2, ..., :rows, 1:] += tiles[:tile, tile:]
-    blocks[:2, :2, ..., 1:, 1:] += tiles[tile:, tile:]
-    return _reflection_adjoint(padded, h, w)
+def _as_table(x: Tensor) -> Tensor:
+    """[N, C, H, W] to [H * W, N * C]: a view where the memory is in that order already."""
+    return x.permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], -1)
 
 
-def _reflection_adjoint(padded: Tensor, h: int, w: int) -> Tensor:
-    padded[..., 2, :] += padded[..., 0, :]
-    padded[..., h - 1, :] += padded[..., h + 1, :]
-    padded[..., 2] += padded[..., 0]
-    padded[..., w - 1] += padded[..., w + 1]
-    return padded[..., 1 : h + 1, 1 : w + 1]
+def _as_image(table: Tensor, like: Tensor) -> Tensor:
+    n, _, h, w = like.shape
+    return table.view(h, w, n, -1).permute(2, 3, 0, 1)
 
 
-def _output_transform(m: Tensor, shape: torch.Size, tile: int) -> Tensor:
-    """M [t * t, K, N * tiles] to y [N, K, H, W]."""
-    n, _, h, w = shape
-    flat = _matrix("output", tile, m.dtype, m.device) @ m.view(len(m), -1)
-    tiles = flat.view(tile, tile, m.shape[1], n, h // tile, w // tile)
-    return tiles.permute(3, 2, 4, 0, 5, 1).reshape(n, m.shape[1], h, w)
+@dataclass(frozen=True)
+class _Sparse:
+    """A sparse matrix row by row: the columns of its entries, where each row begins, the entries."""
+
+    columns: Tensor
+    begins: Tensor
+    entries: Tensor
+
+    def __matmul__(self, table: Tensor) -> Tensor:
+        """[columns, channels] to [rows, channels]."""
+        summed = torch.embedding_bag(
+            table, self.columns, self.begins, mode=0, per_sample_weights=self.entries
+        )
+        return summed[0]
 
 
-def _output_adjoint(dy: Tensor, tile: int) -> Tensor:
-    """dy [N, K, H, W] to dM [t * t, K, N * tiles]."""
-    n, k, h, w = dy.shape
-    blocks = dy.reshape(n, k, h // tile, tile, w // tile, tile).permute(3, 5, 1, 0, 2, 4)
-    matrix = _matrix("output", tile, dy.dtype, dy.device)
-    return (matrix.t() @ blocks.reshape(tile * tile, -1)).view(-1, k, n * (h // tile) * (w // tile))
+@dataclass(frozen=True)
+class _Plan:
+    """The two maps of pixels: cut (B' d B) and join (A' M A). Each map is two matrices and their transposes."""
+
+    positions: int
+    cut_h: tuple[_Sparse, _Sparse]
+    cut_w: tuple[_Sparse, _Sparse]
+    join_h: tuple[_Sparse, _Sparse]
+    join_w: tuple[_Sparse, _Sparse]
+
+    def cut(self, pixels: Tensor) -> Tensor:
+        """[H * W, channels] to [t * t * tiles, channels]."""
+        return self.cut_w[0] @ (self.cut_h[0] @ pixels)
+
+    def cut_transposed(self, tiles: Tensor) -> Tensor:
+        """[t * t * tiles, channels] to [H * W, channels]."""
+        return self.cut_h[1] @ (self.cut_w[1] @ tiles)
+
+    def join(self, tiles: Tensor) -> Tensor:
+        """[t * t * tiles, channels] to [H * W, channels]."""
+        return self.join_w[0] @ (self.join_h[0] @ tiles)
+
+    def join_transposed(self, pixels: Tensor) -> Tensor:
+        """[H * W, channels] to [t * t * tiles, channels]."""
+        return self.join_h[1] @ (self.join_w[1] @ pixels)
 
 
-@cache
-def _matrix(name: str, tile: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The Kronecker square of the one-dimensional transform."""
-    one = torch.tensor(_TABLES[name][tile], dtype=torch.float64)
-    return torch.kron(one, one).to(dtype).to(device)
+@lru_cache(maxsize=32)
+def _plan(tile: int, height: int, width: int, dtype: torch.dtype, device: torch.device) -> _Plan:
+    """The maps for one image size. Rows of a table of tiles: position down, position right, tile down, tile right."""
+    (cut_h, join_h), (cut_w, join_w) = _axis(tile, height), _axis(tile, width)
+    t = tile + 2
+    down, right = len(cut_h) // t, len(cut_w) // t
+    pixels = torch.arange(height * width).view(height, width)
+    tiles = torch.arange(t * t * down * right).view(t, t, down, right).transpose(1, 2).reshape(t * down, t * right)
+    half_cut = torch.arange(t * down * width).view(t * down, width)
+    half_joined = torch.arange(height * t * right).view(height, t * right)
+    steps = (
+        _along(cut_h, half_cut, pixels),
+        _along(cut_w, tiles.t(), half_cut.t()),
+        _along(join_h, half_joined, tiles),
+        _along(join_w, pixels.t(), half_joined.t()),
+    )
+    made = [(_sparse(o, i, v.to(dtype), device), _sparse(i, o, v.to(dtype), device)) for o, i, v in steps]
+    return _Plan(t * t, *made)
+
+
+def _axis(tile: int, length: int) -> tuple[Tensor, Tensor]:
+    """The one-dimensional maps: cut [t * tiles, length] and join [length, t * tiles], position before tile."""
+    if length < 2:
+        raise ValueError(f"a side of {length} pixel cannot be reflected at the border; it takes at least 2")
+    t, tiles = tile + 2, -(-length // tile)
+    cut = torch.zeros(t, tiles, length, dtype=torch.float64)
+    join = torch.zeros(length, t, tiles, dtype=torch.float64)
+    for k in range(tiles):
+        for j in range(t):
+            at = k * tile + j - 1
+            # Beyond the reflected border nothing is read: only pixels outside the image would depend on it.
+            if at <= length:
+                cut[:, k, _reflected(at, length)] += torch.tensor(_INPUT[tile], dtype=torch.float64)[:, j]
+        for j in range(min(tile, length - k * tile)):
+            join[k * tile + j, :, k] = torch.tensor(_OUTPUT[tile][j], dtype=torch.float64)
+    return cut.view(t * tiles, length), join.view(length, t * tiles)
+
+
+def _reflected(at: int, length: int) -> int:
+    at = abs(at)
+    return at if at < length else 2 * (length - 1) - at
+
+
+def _along(matrix: Tensor, out_rows: Tensor, in_rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Apply `matrix` [o, i] to every line of a table: entries (row, column, value) of the matrix of the whole table.
+
+    out_rows [o, lines] and in_rows [i, lines]: which row of the table is at a place of a line.
+    """
+    out_at, in_at = matrix.nonzero(as_tuple=True)
+    rows, columns = out_rows[out_at], in_rows[in_at]
+    values = matrix[out_at, in_at].unsqueeze(1).expand_as(rows)
+    return rows.reshape(-1), columns.reshape(-1), values.reshape(-1)
+
+
+def _sparse(rows: Tensor, columns: Tensor, values: Tensor, device: torch.device) -> _Sparse:
+    order = torch.argsort(rows, stable=True)
+    counts = torch.bincount(rows)
+    begins = counts.cumsum(0) - counts
+    return _Sparse(columns[order].to(device), begins.to(device), values[order].to(device))
