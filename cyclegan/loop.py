@@ -49,6 +49,7 @@ class Training:
         self.steps_per_epoch = inputs.training.steps_per_epoch
         self.total_steps = self.steps_per_epoch * config.optimiser.epochs
         self.waited = 0.0
+        torch.manual_seed((config.seed + world.rank) % 2**63)  # dropout's stream; a checkpoint carries its state
         self.saved_at_step = -1
 
     @property
