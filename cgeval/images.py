@@ -85,7 +85,9 @@ def image_size(path: Path) -> tuple[int, int]:
 def resize(image: NDArray[Any], width: int, height: int, filter: ResizeFilter) -> NDArray[Any]:
     """The picture squashed to the size with PIL's filter; maps of ids only with nearest, else ImageError."""
     if image.ndim == 2 and filter != "nearest":
-        raise ImageError(f"a map of ids cannot be resized with the filter {filter!r}: it would invent ids; use 'nearest'.")
+        raise ImageError(
+            f"a map of ids cannot be resized with the filter {filter!r}: it would invent ids; use 'nearest'."
+        )
     if image.ndim == 2:
         rows = (np.arange(height) + 0.5) * image.shape[0] / height
         columns = (np.arange(width) + 0.5) * image.shape[1] / width

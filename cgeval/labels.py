@@ -102,7 +102,9 @@ def label_set(name_or_path: str | Path) -> LabelSet:
         labels = tuple(_label(table) for table in tables["label"])
         found = LabelSet(str(tables.get("name", path.stem)), labels)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is not a label set ({error!r}): [[label]] tables with id, name, colour are expected.") from None
+        raise ConfigError(
+            f"{path} is not a label set ({error!r}): [[label]] tables with id, name, colour are expected."
+        ) from None
     if len(found.by_id) != len(labels) or not labels:
         raise ConfigError(f"{path} has {len(labels)} labels with {len(found.by_id)} different ids: each id once.")
     return found

@@ -43,7 +43,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a set: its id, its file below the set's folder, the digest of the file, the ids it came from and aims at."""
+    """One image of a set: id, file below the set's folder, digest of the file, the ids it came from and aims at."""
 
     id: str
     file: str
@@ -72,7 +72,7 @@ class ImageSet:
         lines = (self.path / "index.jsonl").read_text(encoding="utf-8").splitlines()
         return tuple(Row(**json.loads(line)) for line in lines)
 
-    def verify(self, seen: Callable[[Row], None] = lambda row: None) -> None:
+    def verify(self, seen: Callable[[Row], object] = lambda _row: None) -> None:
         """Check the index and every file against their digests; raises SealError at the first that differs.
 
         seen: called after each image, for progress.
@@ -244,7 +244,9 @@ def _checked(file: Path, keys: set[str]) -> dict[str, Any]:
         raise RunError(f"{file} cannot be read as JSON ({error}): restore it.") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
-        raise SchemaError(f"{file} has schema {found}, and this version reads schema {SCHEMA}: use the version that wrote it.")
+        raise SchemaError(
+            f"{file} has schema {found}, and this version reads schema {SCHEMA}: use the version that wrote it."
+        )
     if content.keys() != keys:
         wrong = ", ".join(sorted(content.keys() ^ keys))
         raise RunError(f"{file} has missing or unknown keys ({wrong}): it was edited by hand; restore it.")

@@ -27,20 +27,22 @@ EPSILON = 1e-5
 class InstanceNorm(nn.Module):
     """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016), with no parameters.
 
-    Batch norm over a batch of one image is exactly this, and keeps channels-last memory, which the stock
-    instance norm drops.
+    It has four names in PyTorch, which differ in the memory order they take and in speed. On a CPU, group norm
+    with one channel per group is five times as fast as the stock instance norm; batch norm of a batch of one
+    image keeps channels-last memory; the Winograd convolution's HWNC memory is a table of pixels.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] to the same shape; more than one pixel per channel."""
+        """[N, C, H, W] to the same shape and memory order; more than one pixel per channel."""
         if torch.compiler.is_exporting():
             return F.instance_norm(x, eps=EPSILON)
-        if len(x) == 1:
-            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
+        pixels = x.permute(2, 3, 0, 1)
+        if pixels.is_contiguous():
+            table = F.batch_norm(pixels.flatten(2).flatten(0, 1), None, None, training=True, eps=EPSILON)
+            return table.view_as(pixels).permute(2, 3, 0, 1)
         if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
             return torch.cat([self(x[i : i + 1]) for i in range(len(x))])
-        together = x.reshape(1, -1, *x.shape[2:])
-        return F.batch_norm(together, None, None, training=True, eps=EPSILON).view_as(x)
+        return F.group_norm(x, x.shape[1], eps=EPSILON)
 
 
 class Conv2d(nn.Conv2d):

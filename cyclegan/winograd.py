@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -162,7 +162,8 @@ def _tiles(x: Tensor, plan: "_Plan") -> Tensor:
 
 def _as_table(x: Tensor) -> Tensor:
     """[N, C, H, W] to [H * W, N * C]: a view where the memory is in that order already."""
-    return x.permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], -1)
+    # Detached, since embedding_bag takes a slow way for a table that requires a gradient, even where none is kept.
+    return x.detach().permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], -1)
 
 
 def _as_image(table: Tensor, like: Tensor) -> Tensor:
@@ -184,6 +185,19 @@ class _Sparse:
             table, self.columns, self.begins, mode=0, per_sample_weights=self.entries
         )
         return summed[0]
+
+
+class _Entries(NamedTuple):
+    """A sparse matrix of height x width: row, column and value of its entries, in any order."""
+
+    rows: Tensor
+    columns: Tensor
+    values: Tensor
+    height: int
+    width: int
+
+    def transposed(self) -> "_Entries":
+        return _Entries(self.columns, self.rows, self.values, self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -229,8 +243,8 @@ def _plan(tile: int, height: int, width: int, dtype: torch.dtype, device: torch.
         _along(join_h, half_joined, tiles),
         _along(join_w, pixels.t(), half_joined.t()),
     )
-    made = [(_sparse(o, i, v.to(dtype), device), _sparse(i, o, v.to(dtype), device)) for o, i, v in steps]
-    return _Plan(t * t, *made)
+    like = torch.empty(0, dtype=dtype, device=device)
+    return _Plan(t * t, *((_sorted(step, like), _sorted(step.transposed(), like)) for step in steps))
 
 
 def _axis(tile: int, length: int) -> tuple[Tensor, Tensor]:
@@ -256,19 +270,19 @@ def _reflected(at: int, length: int) -> int:
     return at if at < length else 2 * (length - 1) - at
 
 
-def _along(matrix: Tensor, out_rows: Tensor, in_rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Apply `matrix` [o, i] to every line of a table: entries (row, column, value) of the matrix of the whole table.
+def _along(matrix: Tensor, out_rows: Tensor, in_rows: Tensor) -> _Entries:
+    """The matrix that applies `matrix` [o, i] to every line of a table.
 
     out_rows [o, lines] and in_rows [i, lines]: which row of the table is at a place of a line.
     """
     out_at, in_at = matrix.nonzero(as_tuple=True)
     rows, columns = out_rows[out_at], in_rows[in_at]
     values = matrix[out_at, in_at].unsqueeze(1).expand_as(rows)
-    return rows.reshape(-1), columns.reshape(-1), values.reshape(-1)
+    return _Entries(rows.reshape(-1), columns.reshape(-1), values.reshape(-1), out_rows.numel(), in_rows.numel())
 
 
-def _sparse(rows: Tensor, columns: Tensor, values: Tensor, device: torch.device) -> _Sparse:
-    order = torch.argsort(rows, stable=True)
-    counts = torch.bincount(rows)
-    begins = counts.cumsum(0) - counts
-    return _Sparse(columns[order].to(device), begins.to(device), values[order].to(device))
+def _sorted(matrix: _Entries, like: Tensor) -> _Sparse:
+    order = torch.argsort(matrix.rows, stable=True)
+    counts = torch.bincount(matrix.rows, minlength=matrix.height)
+    begins = (counts.cumsum(0) - counts).to(like.device)
+    return _Sparse(matrix.columns[order].to(like.device), begins, matrix.values[order].to(like))

@@ -16,7 +16,19 @@ from cgeval.errors import ImageError, LayoutError
 from cgeval.images import find_images, image_id, image_size, read_rgb
 
 Half = Literal["left", "right"]
-FACTS = {"name", "domains", "paired", "label_set", "label_domain", "truth", "layout", "source", "generator", "seed", "size_px"}
+FACTS = {
+    "name",
+    "domains",
+    "paired",
+    "label_set",
+    "label_domain",
+    "truth",
+    "layout",
+    "source",
+    "generator",
+    "seed",
+    "size_px",
+}
 EXPECTED = "trainA and trainB, or train/ with aligned A|B pictures, or two plain folders"
 
 
@@ -153,7 +165,8 @@ def _aligned(name: str, folder: Path) -> Split:
         width, height = image_size(file.path)
         if width % 2 or width < height:
             raise LayoutError(
-                f"{file.path} is {width} x {height} pixels: an aligned picture holds A and B of equal width side by side; "
+                f"{file.path} is {width} x {height} pixels: an aligned picture holds A and B "
+                "of equal width side by side; "
                 "for unpaired pictures name the folders trainA and trainB."
             )
     return Split(name, tuple(replace(f, half="left") for f in files), tuple(replace(f, half="right") for f in files))
@@ -170,9 +183,7 @@ def _pair(split: Split, path: Path) -> Split:
     return Split(split.name, split.a, tuple(b[f.id] for f in split.a))
 
 
-def _without_broken(
-    splits: Mapping[str, Split], paired: bool, skip: bool
-) -> tuple[dict[str, Split], tuple[Path, ...]]:
+def _without_broken(splits: Mapping[str, Split], paired: bool, skip: bool) -> tuple[dict[str, Split], tuple[Path, ...]]:
     broken: set[Path] = set()
     for file in _all_files(splits.values()):
         try:

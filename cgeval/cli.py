@@ -1,0 +1,96 @@
+"""The `cgeval` command: parse, one call, print."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from cgeval.console import run
+from cgeval.records import current, read_records
+from cgeval.runs import ImageSet, Run, find_runs
+
+
+@click.group()
+@click.version_option(package_name="cgeval")
+def cgeval() -> None:
+    """Look into runs of image-to-image translators, and check them."""
+
+
+@cgeval.command()
+@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+def runs(folder: Path) -> None:
+    """List the runs below FOLDER (default: runs)."""
+    found = find_runs(folder)
+    if not found:
+        click.echo(f"No runs below {folder}; `cyclegan train` makes one.")
+        return
+    rows = [
+        (str(r.path), r.info.method, str(r.info.dataset.get("name", "?")), _sets(r), r.info.created_at) for r in found
+    ]
+    _print_table(("run", "method", "dataset", "image sets", "created"), rows)
+
+
+@cgeval.command()
+@click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def show(run_path: Path, as_json: bool) -> None:
+    """Show what RUN holds: who made it, its image sets, its records."""
+    opened = Run.open(run_path)
+    sets, records = opened.image_sets(), current(read_records(run_path))
+    if as_json:
+        content = {"run": asdict(opened.info), "image_sets": [_plain(s) for s in sets]}
+        click.echo(json.dumps(content | {"records": [asdict(c) for c in records]}, indent=2, ensure_ascii=False))
+        return
+    info = opened.info
+    maker = f"{info.producer.get('name')} {info.producer.get('version')}"
+    click.echo(f"{info.run_id}: {info.method}, made by {maker}, {info.created_at}")
+    click.echo(f"dataset {info.dataset.get('name', '?')} at {info.dataset.get('path', '?')}\n")
+    set_rows = [(s.name, s.direction, s.split, str(s.count), s.checkpoint or "-", s.index_sha256[:12]) for s in sets]
+    _print_table(("image set", "direction", "split", "images", "checkpoint", "seal"), set_rows)
+    if records:
+        click.echo()
+        measured = [entry.record for entry in records]
+        rows = [
+            (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", _interval(r.low, r.high), str(r.n)) for r in measured
+        ]
+        _print_table(("protocol", "metric", "image set", "value", "interval", "n"), rows)
+
+
+@cgeval.command()
+@click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
+def verify(run_path: Path) -> None:
+    """Check every image of RUN against the digests that were sealed."""
+    sets = Run.open(run_path).image_sets()
+    with tqdm(total=sum(s.count for s in sets), unit="img", desc="verifying") as bar:
+        for image_set in sets:
+            image_set.verify(lambda _row: bar.update(1))
+    click.echo(f"{len(sets)} image sets, {sum(s.count for s in sets)} images: every one is as it was sealed.")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(cgeval)
+
+
+def _sets(found: Run) -> str:
+    return ", ".join(f"{s.name} ({s.count})" for s in found.image_sets()) or "-"
+
+
+def _plain(image_set: ImageSet) -> dict[str, Any]:
+    return asdict(image_set) | {"path": str(image_set.path)}
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"[{low:.4f}, {high:.4f}]"
+
+
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    for row in (heads, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if not rows:
+        click.echo("(none yet)")

@@ -1,0 +1,108 @@
+"""`cyclegan data check | prepare | streets | download`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Look at, prepare, generate or fetch datasets."""
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data-b", type=click.Path(path_type=Path), help="Second plain folder (domain B); FOLDER is then A.")
+@click.option("--skip-broken", is_flag=True, help="Leave broken files out and name them.")
+def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
+    """Say what the trainer sees in FOLDER: domains, counts, pairs, label maps, broken files."""
+    from cyclegan.data.cache import are_flat
+    from cyclegan.data.layout import open_dataset
+
+    dataset = open_dataset(folder, data_b, skip_broken=skip_broken)
+    click.echo(
+        f"{dataset.name}: {'paired' if dataset.paired else 'unpaired'}, A = {dataset.domains[0]}, B = {dataset.domains[1]}"
+    )
+    for split in dataset.splits.values():
+        click.echo(f"  {split.name:6}{len(split.a):6} of A {len(split.b):6} of B")
+    first = next(iter(dataset.splits.values()))
+    for domain, files in (("A", first.a), ("B", first.b)):
+        labels = dataset.label_domain == domain or are_flat(files)
+        click.echo(f"  {domain} is resized with {'nearest (label maps)' if labels else 'bicubic'}")
+    for path in dataset.skipped:
+        click.echo(f"  skipped {path}")
+
+
+@data.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--size", "size_px", default=128, show_default=True, type=click.IntRange(16, 4096), help="Pixels, square."
+)
+@click.option("--photos", help="Folder of photos below SOURCE, for any folder pair.")
+@click.option("--labels", help="Folder of label maps below SOURCE, for any folder pair.")
+@click.option("--label-set", "label_set_name", help="cityscapes, camvid11, or a TOML file; needed for a folder pair.")
+@click.option(
+    "--test-share", default=0.1, show_default=True, help="Share of a folder pair that becomes the test split."
+)
+@click.option("--skip-broken", is_flag=True, help="Leave broken pairs out and name them.")
+def prepare(
+    source: Path,
+    out: Path,
+    size_px: int,
+    photos: str | None,
+    labels: str | None,
+    label_set_name: str | None,
+    test_share: float,
+    skip_broken: bool,
+) -> None:
+    """Make a paired labels <-> photos dataset OUT from Cityscapes, CamVid, or any folder pair in SOURCE."""
+    from cgeval.errors import ConfigError
+    from cyclegan.data import prepare as work
+
+    if (photos is None) != (labels is None):
+        raise ConfigError("--photos and --labels go together: name both folders, or neither.")
+    if photos is not None and labels is not None:
+        if label_set_name is None:
+            raise ConfigError("a folder pair needs --label-set: cityscapes, cityscapes19, camvid11, or a TOML file.")
+        found = work.find_folders(source / photos, source / labels, label_set_name, test_share)
+    else:
+        found = work.detect(source)
+    for sentence in work.prepare(found, out, size_px, skip_broken=skip_broken):
+        click.echo(sentence, err=True)
+    click.echo(f"{out} is ready: cyclegan data check {out}")
+
+
+@data.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--train", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--test", default=50, show_default=True, type=click.IntRange(1))
+@click.option("--size", "size_px", default=128, show_default=True, type=click.IntRange(32, 1024))
+@click.option("--seed", default=0, show_default=True)
+def streets(out: Path, train: int, test: int, size_px: int, seed: int) -> None:
+    """Generate a street-scene dataset: label maps in the Cityscapes palette and matching photos."""
+    from cyclegan.data.streets import write_streets
+
+    write_streets(out, train=train, test=test, size_px=size_px, seed=seed)
+    click.echo(f"{out} is ready: cyclegan train demo RUN --data {out}")
+
+
+@data.command()
+@click.argument("name", required=False)
+@click.argument("out", required=False, type=click.Path(path_type=Path))
+@click.option("--list", "list_names", is_flag=True, help="Print the names.")
+@click.option("--mirror", help="Another server's address that holds the same archives.")
+@click.option("--sha256", help="Digest that the archive must have.")
+def download(name: str | None, out: Path | None, list_names: bool, mirror: str | None, sha256: str | None) -> None:
+    """Fetch an official CycleGAN or pix2pix dataset NAME into the folder OUT; an interrupted transfer goes on."""
+    from cgeval.errors import ConfigError
+    from cyclegan.data.download import DATASETS, fetch_dataset
+
+    if list_names:
+        for key, entry in DATASETS.items():
+            click.echo(f"{key:26} {entry.about}")
+        return
+    if name is None or out is None:
+        raise ConfigError("name a dataset and a folder: cyclegan data download NAME OUT; --list shows the names.")
+    fetch_dataset(name, out, mirror=mirror, sha256=sha256)
+    click.echo(f"{out} is ready: cyclegan data check {out}")
