@@ -22,39 +22,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 TileSize = Literal[2, 4]
 
-# Lavin and Gray 2016, section 4: B', G and A' of F(2, 3) and F(4, 3).
-_INPUT: dict[int, list[list[float]]] = {
-    2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
-    4: [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ],
-}
-_WEIGHT: dict[int, list[list[float]]] = {
-    2: [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
-    4: [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ],
-}
-_OUTPUT: dict[int, list[list[float]]] = {
-    2: [[1, 1, 1, 0], [0, 1, -1, -1]],
-    4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-}
+# The points at which the polynomials of the derivation are evaluated, beside infinity. For m = 4 Lavin and Gray
+# take 0, 1, -1, 2, -2; these, of which the product is 1 too, leave a quarter of that choice's largest error.
+_POINTS: dict[int, tuple[float, ...]] = {2: (0, 1, -1), 4: (0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}
 
 
 class WinogradConv2d(nn.Conv2d):
@@ -121,15 +98,16 @@ def winograd_conv(x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
 class _WeightTransform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tile: TileSize) -> Tensor:
-        one = torch.tensor(_WEIGHT[tile], dtype=torch.float64)
-        ctx.both = torch.kron(one, one).to(weight)
+        g = _transforms(tile).weight
+        ctx.both = torch.kron(g, g).to(weight)
         return (ctx.both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        flat = grad.reshape(len(grad), -1).t() @ ctx.both
-        return flat.view(*grad.shape[1:], 3, 3), None
+        both: Tensor = ctx.both
+        flat = both.t() @ grad.reshape(len(grad), -1)
+        return flat.t().reshape(*grad.shape[1:], 3, 3), None
 
 
 class _Convolution(torch.autograd.Function):
@@ -163,7 +141,7 @@ def _tiles(x: Tensor, plan: "_Plan") -> Tensor:
 def _as_table(x: Tensor) -> Tensor:
     """[N, C, H, W] to [H * W, N * C]: a view where the memory is in that order already."""
     # Detached, since embedding_bag takes a slow way for a table that requires a gradient, even where none is kept.
-    return x.detach().permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], -1)
+    return x.detach().permute(2, 3, 0, 1).contiguous().view(x.shape[2] * x.shape[3], -1)
 
 
 def _as_image(table: Tensor, like: Tensor) -> Tensor:
@@ -181,10 +159,33 @@ class _Sparse:
 
     def __matmul__(self, table: Tensor) -> Tensor:
         """[columns, channels] to [rows, channels]."""
-        summed = torch.embedding_bag(
-            table, self.columns, self.begins, mode=0, per_sample_weights=self.entries
-        )
+        summed = torch.embedding_bag(table, self.columns, self.begins, mode=0, per_sample_weights=self.entries)
         return summed[0]
+
+
+class _Transforms(NamedTuple):
+    """B' [t, t], G [t, 3] and A' [m, t] of one dimension, in float64."""
+
+    input: Tensor
+    weight: Tensor
+    output: Tensor
+
+
+@lru_cache(maxsize=2)
+def _transforms(tile: int) -> _Transforms:
+    """Derived by Toom and Cook's method from the points, infinity last (Blahut 2010, chapter 5)."""
+    points = np.array(_POINTS[tile])
+    t = len(points) + 1
+    others = [np.delete(points, i) for i in range(t - 1)]
+    scales = np.array([np.prod(point - rest) for point, rest in zip(points, others, strict=True)])
+    b, g, a = np.zeros((t, t)), np.zeros((t, 3)), np.zeros((tile, t))
+    b[:-1, :-1] = [np.poly(rest)[::-1] for rest in others]
+    b[-1] = np.poly(points)[::-1]
+    g[:-1] = np.vander(points, 3, increasing=True) / scales[:, None]
+    a[:, :-1] = np.vander(points, tile, increasing=True).T
+    g[-1, -1] = a[-1, -1] = 1
+    b[np.abs(b) < 1e-12] = 0
+    return _Transforms(torch.from_numpy(b), torch.from_numpy(g), torch.from_numpy(a))
 
 
 class _Entries(NamedTuple):
@@ -251,7 +252,7 @@ def _axis(tile: int, length: int) -> tuple[Tensor, Tensor]:
     """The one-dimensional maps: cut [t * tiles, length] and join [length, t * tiles], position before tile."""
     if length < 2:
         raise ValueError(f"a side of {length} pixel cannot be reflected at the border; it takes at least 2")
-    t, tiles = tile + 2, -(-length // tile)
+    t, tiles, one = tile + 2, -(-length // tile), _transforms(tile)
     cut = torch.zeros(t, tiles, length, dtype=torch.float64)
     join = torch.zeros(length, t, tiles, dtype=torch.float64)
     for k in range(tiles):
@@ -259,9 +260,9 @@ def _axis(tile: int, length: int) -> tuple[Tensor, Tensor]:
             at = k * tile + j - 1
             # Beyond the reflected border nothing is read: only pixels outside the image would depend on it.
             if at <= length:
-                cut[:, k, _reflected(at, length)] += torch.tensor(_INPUT[tile], dtype=torch.float64)[:, j]
+                cut[:, k, _reflected(at, length)] += one.input[:, j]
         for j in range(min(tile, length - k * tile)):
-            join[k * tile + j, :, k] = torch.tensor(_OUTPUT[tile][j], dtype=torch.float64)
+            join[k * tile + j, :, k] = one.output[j]
     return cut.view(t * tiles, length), join.view(length, t * tiles)
 
 
