@@ -95,12 +95,37 @@ def winograd_conv(x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
     return result
 
 
+def in_table_order(x: Tensor) -> Tensor:
+    """The same [N, C, H, W] values with HWNC memory; the gradient that comes back gets it too.
+
+    Put around what stands between convolutions, it keeps a sum of two memory orders from spreading the wrong one.
+    """
+    result = _InTableOrder.apply(x)
+    assert isinstance(result, Tensor)
+    return result
+
+
+class _InTableOrder(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _ordered(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _ordered(grad)
+
+
+def _ordered(x: Tensor) -> Tensor:
+    return x.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
+
+
 class _WeightTransform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tile: TileSize) -> Tensor:
         g = _transforms(tile).weight
         ctx.both = torch.kron(g, g).to(weight)
-        return (ctx.both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
+        both: Tensor = ctx.both
+        return (both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
 
     @staticmethod
     @once_differentiable

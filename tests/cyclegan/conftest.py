@@ -21,6 +21,7 @@ SMALL = [
     "optimiser.decay_epochs=1",
     "optimiser.pool_size=3",
     "compute.device=cpu",
+    "compute.threads=1",
     "logging.every_steps=2",
     "logging.samples_every_steps=4",
     "logging.sample_rows=2",

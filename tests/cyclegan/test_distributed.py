@@ -50,7 +50,7 @@ def test_two_processes_equal_one_with_the_doubled_batch(small, tmp_path):
 @pytest.mark.slow
 def test_two_processes_resume_with_both_pools(small, tmp_path):
     config_file, run = tmp_path / "two.toml", tmp_path / "run"
-    config_file.write_text(small("compute.threads=1", "optimiser.constant_epochs=1", "optimiser.decay_epochs=0").to_toml())
+    config_file.write_text(small("optimiser.constant_epochs=1", "optimiser.decay_epochs=0").to_toml())
     assert torchrun(2, "train", str(config_file), str(run)).returncode == 0
     content = state.load(state.find(run / "checkpoints"))
     first, second = (process["pools"]["disc_a.images"] for process in content["processes"])
