@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cgeval.runs import Run
-
 from cyclegan.config import load_config
 from cyclegan.data.streets import write_streets
 from cyclegan.session import Request, newest_step, train_run

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cgeval.images import to_network
 from torch import Tensor
 
 from cgeval.errors import ConfigError, LayoutError, RunError
+from cgeval.images import to_network
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import DecodedImages, cached_images, decode, load_for
 from cyclegan.data.layout import Dataset, ImageFile, Split, open_dataset

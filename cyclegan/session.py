@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgeval.runs import Run
-
 from cgeval.errors import ConfigError, RunError
 from cgeval.files import lock, write_atomic
+from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.config import TrainConfig, differing_keys, load_config
 from cyclegan.devices import choose_device

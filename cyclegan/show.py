@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from cgeval.images import from_network, write_png
 from torch import Tensor, nn
 
+from cgeval.images import from_network, write_png
 from cyclegan.inputs import Inputs
 from cyclegan.models import Translator
 from cyclegan.pictures import Picture, sample_grid

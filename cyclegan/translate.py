@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cgeval.images import from_network, to_network, write_png
-from cgeval.runs import Run
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from cgeval.errors import ConfigError, RunError
+from cgeval.images import from_network, to_network, write_png
+from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import decode, load_for

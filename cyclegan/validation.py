@@ -7,10 +7,10 @@ the truth's, for data whose label domain is A or B. All at the crop size, over `
 
 import numpy as np
 import torch
-from cgeval.labels import label_set
 from torch import Tensor
 
 from cgeval.errors import ConfigError
+from cgeval.labels import label_set
 from cyclegan.config import MetricName
 from cyclegan.inputs import Inputs
 from cyclegan.models.translator import Made

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping
 
 import click
+
 from cgeval.console import run
 
 COMMANDS: Mapping[str, str] = {

@@ -32,7 +32,6 @@ def translate(
 ) -> None:
     """Translate every image of a split, or of a folder, into a sealed image set of RUN."""
     from cgeval.runs import Run
-
     from cyclegan.config import Compute
     from cyclegan.devices import choose_device
     from cyclegan.translate import load_generators, plan, translate_into_run
