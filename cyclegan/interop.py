@@ -234,7 +234,8 @@ def _detected(found: State, path: Path) -> Networks:
     norm = (
         "batch" if any(name.endswith(".weight") and value.dim() == 1 for name, value in found.items()) else "instance"
     )
-    dropout = not is_unet and any(".conv_block.6." in name for name in found)
+    second = [value for name, value in found.items() if name.endswith(".conv_block.6.weight")]
+    dropout = any(value.dim() == 4 for value in second)  # without dropout a norm is there
     settings = {"generator": generator, "width": found[first].shape[0], "norm": norm, "dropout": dropout}
     return from_dict({"networks": settings}, str(path)).networks
 

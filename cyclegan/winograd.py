@@ -107,11 +107,11 @@ def in_table_order(x: Tensor) -> Tensor:
 
 class _InTableOrder(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
         return _ordered(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(_ctx: Any, grad: Tensor) -> Tensor:
         return _ordered(grad)
 
 
