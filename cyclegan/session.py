@@ -7,6 +7,7 @@ from cgeval.errors import ConfigError, RunError
 from cgeval.files import lock, write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
+from cyclegan.allocator import keep_freed_memory
 from cyclegan.config import TrainConfig, differing_keys, load_config
 from cyclegan.devices import choose_device
 from cyclegan.distributed import World, join_world, leave_world, wait_for_all
@@ -30,6 +31,8 @@ def train_run(request: Request) -> Outcome:
     """Train under the run's lock, so that a second trainer is refused; every process of a group calls this."""
     config = check_translator(request.config)
     device_type = choose_device(config.compute).type
+    if device_type == "cpu":
+        keep_freed_memory()
     world = join_world(device_type)
     try:
         device = choose_device(config.compute, world.local_rank)

@@ -86,8 +86,9 @@ class TrainStep:
         rate: float | Tensor = settings.learning_rate
         if captured:
             rate = torch.tensor(rate, device=self.device)
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the memory in place of six
         return torch.optim.Adam(
-            trained, lr=rate, betas=(settings.beta1, settings.beta2), fused=on_gpu, capturable=captured
+            trained, lr=rate, betas=(settings.beta1, settings.beta2), fused=fused, capturable=captured
         )
 
     def _precision(self) -> torch.autocast:
@@ -104,9 +105,13 @@ def build_translator(config: TrainConfig) -> Translator:
 
 
 def compile_networks(translator: Translator, mode: str) -> None:
-    """Compile each network's forward in place; names in the state dict stay as they are."""
+    """Compile each network's forward in place; names in the state dict stay as they are.
+
+    Once for each of the two or three batch sizes that a step uses: one program for all of them would be slower, and
+    the compiler fails on it.
+    """
     for network in translator.networks.values():
-        network.compile(mode=mode)
+        network.compile(mode=mode, dynamic=False)
 
 
 def to_device(draws: StepDraws, device: torch.device) -> StepDraws:

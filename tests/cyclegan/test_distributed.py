@@ -4,12 +4,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cyclegan import state
+from cyclegan.config import TrainConfig
+from cyclegan.journal import read_log
 from cyclegan.session import Request, train_run
+from cyclegan.step import build_translator
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
@@ -18,44 +24,58 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def torchrun(processes: int, *program: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
-    command = [*launcher, *address, "-m", "cyclegan", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+    return subprocess.run([*launcher, *address, *program], capture_output=True, text=True, timeout=240, cwd=ROOT)
 
 
-def networks(run: Path) -> dict[str, torch.Tensor]:
-    content = state.load(state.find(run / "checkpoints"))
-    return {f"{name}.{key}": value for name, n in content["networks"].items() for key, value in n.items()}
+def trained(config: TrainConfig, processes: int, steps: int, folder: Path) -> dict[str, Any]:
+    """What a group of processes ends with after some steps in float64."""
+    config_file, out = folder / f"{processes}.toml", folder / f"{processes}.pt"
+    config_file.write_text(config.to_toml())
+    done = torchrun(processes, "-m", "tests.cyclegan.process_of_a_group", str(config_file), str(steps), str(out))
+    assert done.returncode == 0, done.stderr
+    return torch.load(out, weights_only=True)
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_doubled_batch(small, tmp_path):
-    common = ("optimiser.pool_size=0", "optimiser.constant_epochs=1", "optimiser.decay_epochs=1")
-    one = small(*common, "optimiser.batch_size=2", "compute.threads=1")
-    train_run(Request(one, tmp_path / "one", resume=False))
+    common = ("optimiser.pool_size=0", "objective.identity_weight=0.5")
+    alone = trained(small(*common, "optimiser.batch_size=2"), 1, 4, tmp_path)
+    together = trained(small(*common, "optimiser.batch_size=1"), 2, 4, tmp_path)
+    start = build_translator(small(*common)).networks.state_dict()
+    assert alone["weights"].keys() == together["weights"].keys()
+    for name, weight in alone["weights"].items():
+        torch.testing.assert_close(together["weights"][name], weight, rtol=0, atol=1e-9, msg=name)
+        if not name.endswith("bias"):
+            assert (weight - start[name]).abs().max() > 3e-4, f"{name} has not learned"
+
+
+@pytest.mark.slow
+def test_two_processes_tell_the_losses_of_the_doubled_batch(small, tmp_path):
+    """Through the command: the same images are seen, and the log holds the mean over both processes."""
+    common = ("optimiser.pool_size=0", "optimiser.constant_epochs=1", "optimiser.decay_epochs=0")
+    train_run(Request(small(*common, "optimiser.batch_size=2"), tmp_path / "one", resume=False))
     config_file = tmp_path / "two.toml"
-    config_file.write_text(small(*common, "optimiser.batch_size=1", "compute.threads=1").to_toml())
-    done = torchrun(2, "train", str(config_file), str(tmp_path / "two"))
+    config_file.write_text(small(*common, "optimiser.batch_size=1").to_toml())
+    done = torchrun(2, "-m", "cyclegan", "train", str(config_file), str(tmp_path / "two"))
     assert done.returncode == 0, done.stderr
-    alone, together = networks(tmp_path / "one"), networks(tmp_path / "two")
-    assert alone.keys() == together.keys()
-    for key in alone:
-        torch.testing.assert_close(alone[key], together[key], rtol=0, atol=2e-4, msg=key)
-    moved = max(float((alone[key]).abs().max()) for key in alone)
-    assert moved > 0.01
+    alone, together = (read_log(tmp_path / name / "log.jsonl") for name in ("one", "two"))
+    assert [row["step"] for row in alone] == [row["step"] for row in together] == [2, 4]
+    for name in ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "disc_a", "disc_b"):
+        assert together[0][name] == pytest.approx(alone[0][name], rel=1e-5)
 
 
 @pytest.mark.slow
 def test_two_processes_resume_with_both_pools(small, tmp_path):
     config_file, run = tmp_path / "two.toml", tmp_path / "run"
     config_file.write_text(small("optimiser.constant_epochs=1", "optimiser.decay_epochs=0").to_toml())
-    assert torchrun(2, "train", str(config_file), str(run)).returncode == 0
+    assert torchrun(2, "-m", "cyclegan", "train", str(config_file), str(run)).returncode == 0
     content = state.load(state.find(run / "checkpoints"))
     first, second = (process["pools"]["disc_a.images"] for process in content["processes"])
     assert not torch.equal(first, second)
-    again = torchrun(2, "train", str(run / "config.toml"), str(run), "--resume")
+    again = torchrun(2, "-m", "cyclegan", "train", str(run / "config.toml"), str(run), "--resume")
     assert again.returncode == 0, again.stderr
     alone = subprocess.run(
         [sys.executable, "-m", "cyclegan", "train", str(run / "config.toml"), str(run), "--resume"],
