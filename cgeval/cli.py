@@ -10,7 +10,8 @@ import click
 from tqdm import tqdm
 
 from cgeval.console import run
-from cgeval.records import current, read_records
+from cgeval.errors import CgevalError, RunError
+from cgeval.records import Current, current, read_records
 from cgeval.runs import ImageSet, Run, find_runs
 
 
@@ -23,15 +24,16 @@ def cgeval() -> None:
 @cgeval.command()
 @click.argument("folder", default="runs", type=click.Path(path_type=Path))
 def runs(folder: Path) -> None:
-    """List the runs below FOLDER (default: runs)."""
-    found = find_runs(folder)
-    if not found:
-        click.echo(f"No runs below {folder}; `cyclegan train` makes one.")
-        return
+    """List the runs below FOLDER (default: runs); those that cannot be read are named after the others."""
+    found, broken = find_runs(folder)
     rows = [
         (str(r.path), r.info.method, str(r.info.dataset.get("name", "?")), _sets(r), r.info.created_at) for r in found
     ]
-    _print_table(("run", "method", "dataset", "image sets", "created"), rows)
+    if rows:
+        _print_table(("run", "method", "dataset", "image sets", "created"), rows)
+    elif not broken:
+        click.echo(f"No runs below {folder}; `cyclegan train` makes one.")
+    _report(broken)
 
 
 @cgeval.command()
@@ -46,34 +48,46 @@ def show(run_path: Path, as_json: bool) -> None:
         click.echo(json.dumps(content | {"records": [asdict(c) for c in records]}, indent=2, ensure_ascii=False))
         return
     info = opened.info
-    maker = f"{info.producer.get('name')} {info.producer.get('version')}"
+    maker = f"{info.producer.get('name', '?')} {info.producer.get('version', '')}".rstrip()
     click.echo(f"{info.run_id}: {info.method}, made by {maker}, {info.created_at}")
     click.echo(f"dataset {info.dataset.get('name', '?')} at {info.dataset.get('path', '?')}\n")
     set_rows = [(s.name, s.direction, s.split, str(s.count), s.checkpoint or "-", s.index_sha256[:12]) for s in sets]
     _print_table(("image set", "direction", "split", "images", "checkpoint", "seal"), set_rows)
     if records:
         click.echo()
-        measured = [entry.record for entry in records]
-        rows = [
-            (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", _interval(r.low, r.high), str(r.n)) for r in measured
-        ]
-        _print_table(("protocol", "metric", "image set", "value", "interval", "n"), rows)
+        _print_table(
+            ("protocol", "metric", "image set", "value", "interval", "n", "superseded"), [_row(c) for c in records]
+        )
 
 
 @cgeval.command()
 @click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
 def verify(run_path: Path) -> None:
-    """Check every image of RUN against the digests that were sealed."""
+    """Check every image of RUN against the digests that were sealed; ends with 1 if one differs."""
     sets = Run.open(run_path).image_sets()
-    with tqdm(total=sum(s.count for s in sets), unit="img", desc="verifying") as bar:
+    images, damaged = sum(s.count for s in sets), []
+    with tqdm(total=images, unit="img", desc="verifying", disable=not sets) as bar:
         for image_set in sets:
-            image_set.verify(lambda _row: bar.update(1))
-    click.echo(f"{len(sets)} image sets, {sum(s.count for s in sets)} images: every one is as it was sealed.")
+            try:
+                image_set.verify(lambda _row: bar.update(1))
+            except RunError as error:
+                damaged.append(error)
+    _report(damaged)
+    well = f"{len(sets)} image sets, {images} images: every one is as it was sealed."
+    click.echo(well if sets else f"{run_path} holds no sealed image set yet.")
 
 
 def main() -> None:
     """Entry point of the console script."""
     run(cgeval)
+
+
+def _report(findings: Sequence[CgevalError]) -> None:
+    """Name each on its own line and end with 1, if there are any."""
+    for finding in findings:
+        click.echo(f"Error: {finding}", err=True)
+    if findings:
+        click.get_current_context().exit(1)
 
 
 def _sets(found: Run) -> str:
@@ -82,6 +96,12 @@ def _sets(found: Run) -> str:
 
 def _plain(image_set: ImageSet) -> dict[str, Any]:
     return asdict(image_set) | {"path": str(image_set.path)}
+
+
+def _row(entry: Current) -> tuple[str, ...]:
+    r = entry.record
+    interval = _interval(r.low, r.high)
+    return (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", interval, str(r.n), str(entry.superseded))
 
 
 def _interval(low: float | None, high: float | None) -> str:

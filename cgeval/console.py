@@ -4,7 +4,7 @@
 """
 
 import errno
-import os
+import io
 import sys
 from typing import NoReturn
 
@@ -17,32 +17,48 @@ PLACES = {
     errno.EACCES: "permission is denied",
     errno.EROFS: "the file system is read-only",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EIO: "the disk reports an error",
+    errno.EEXIST: "something of that name is in the way",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder, and a file is expected",
+    errno.ENAMETOOLONG: "the name is too long",
 }
 
 
 def run(command: click.Command) -> NoReturn:
     """Run the command as a program."""
+    stdout = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="surrogateescape")  # a file's name is printed as it is, UTF-8 or not
     try:
-        command.main(standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        code = command.main(standalone_mode=False)  # what `ctx.exit` was given, which click returns here
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else command.name
-        _fail(f"{error.format_message()} See `{path} --help`.", 2)
+        _explain_usage(error, command)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except CgevalError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted.", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        sys.exit(0)  # the reader went away (`| head`): click has quietened the stream and made 1 of it
     except OSError as error:
         if error.errno not in PLACES:
             raise
-        _fail(f"{error.filename or 'a file'} cannot be written: {PLACES[error.errno]}.", 2)
-    sys.exit(0)
+        _fail(f"{error.filename or 'a file'} cannot be read or written: {PLACES[error.errno]}.", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain_usage(error: click.UsageError, command: click.Command) -> NoReturn:
+    """A sentence and where to read on; a group that was called bare shows its help, which is no error to tell."""
+    message = error.format_message()
+    if error.ctx and message == error.ctx.get_help():
+        print(message, file=sys.stderr)
+        sys.exit(2)
+    path = error.ctx.command_path if error.ctx else command.name
+    _fail(f"{message.rstrip('.')}. See `{path} --help`.", 2)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

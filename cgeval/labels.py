@@ -101,9 +101,10 @@ def label_set(name_or_path: str | Path) -> LabelSet:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         labels = tuple(_label(table) for table in tables["label"])
         found = LabelSet(str(tables.get("name", path.stem)), labels)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # ValueError: also what is no TOML or no text
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
-            f"{path} is not a label set ({error!r}): [[label]] tables with id, name, colour are expected."
+            f"{path} is not a label set ({reason}): [[label]] tables with id, name, colour = [r, g, b] are expected."
         ) from None
     if len(found.by_id) != len(labels) or not labels:
         raise ConfigError(f"{path} has {len(labels)} labels with {len(found.by_id)} different ids: each id once.")
@@ -111,11 +112,25 @@ def label_set(name_or_path: str | Path) -> LabelSet:
 
 
 def _label(table: dict[str, Any]) -> Label:
-    red, green, blue = (int(value) for value in table["colour"])
+    unknown = table.keys() - {"id", "name", "colour", "ignore", "train_id"}
+    if unknown:
+        raise ValueError(f"unknown key {min(unknown)!r}")
+    if not isinstance(table["colour"], list) or len(table["colour"]) != 3:
+        raise ValueError(f"colour is {table['colour']!r}, and [red, green, blue] is expected")
+    red, green, blue = (_whole(value, "colour") for value in table["colour"])
     if not all(0 <= value <= 255 for value in (red, green, blue)):
         raise ValueError(f"colour {table['colour']} is outside 0 .. 255")
-    train_id = table.get("train_id")
-    return Label(int(table["id"]), str(table["name"]), (red, green, blue), bool(table.get("ignore", False)), train_id)
+    ignore, train_id = table.get("ignore", False), table.get("train_id")
+    if not isinstance(ignore, bool):
+        raise ValueError(f"ignore is {ignore!r}, and true or false is expected")
+    place = None if train_id is None else _whole(train_id, "train_id")
+    return Label(_whole(table["id"], "id"), str(table["name"]), (red, green, blue), ignore, place)
+
+
+def _whole(value: object, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{key} is {value!r}, and whole numbers are expected")
+    return value
 
 
 # id, name, train id or None, colour

@@ -4,17 +4,29 @@ A record of the same protocol, metric, image set and conventions supersedes the 
 last of each and says how many it replaced.
 """
 
+import fcntl
 import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, BinaryIO
 
 from cgeval.errors import RecordError, SchemaError
 
 SCHEMA = 1
+TEXTS = ("protocol", "metric", "run_id", "image_set", "index_sha256", "created_at", "producer")
+KINDS: Mapping[str, type | UnionType] = dict.fromkeys(TEXTS, str) | {
+    "value": int | float,
+    "n": int,
+    "low": int | float | None,
+    "high": int | float | None,
+    "interval": str | None,
+    "convention": Mapping,
+    "extra": Mapping,
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +68,17 @@ class Current:
 
 
 def append_record(run_path: Path, record: Record) -> None:
-    """Add one line to `records/<protocol>.jsonl` and flush it to the disk; raises RecordError for impossible values."""
+    """Add one line to `records/<protocol>.jsonl` and flush it to the disk; raises RecordError for impossible values.
+
+    A last line that a kill left half-written is no record, and goes.
+    """
     _refuse_nonsense(record)
     path = run_path / "records" / f"{record.protocol}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n"
     with path.open("ab+") as file:
-        if file.tell() and not _ends_with_newline(path):
-            file.write(b"\n")
+        fcntl.flock(file, fcntl.LOCK_EX)  # else another writer's half line would look like a killed one's
+        _end_last_line(file)
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
@@ -74,8 +89,8 @@ def read_records(run_path: Path, protocol: str | None = None) -> list[Record]:
 
     A last line that a kill left half-written is passed over; any other line that is no record raises RecordError.
     """
-    pattern = f"{protocol}.jsonl" if protocol else "*.jsonl"
-    return [record for path in sorted((run_path / "records").glob(pattern)) for record in _read(path)]
+    paths = sorted((run_path / "records").glob("*.jsonl"))
+    return [record for path in paths if protocol in (None, path.stem) for record in _read(path)]
 
 
 def current(records: Iterable[Record]) -> list[Current]:
@@ -89,13 +104,13 @@ def current(records: Iterable[Record]) -> list[Current]:
 
 def _read(path: Path) -> list[Record]:
     records = []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             content = json.loads(line)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             if number == len(lines):
                 break
             raise RecordError(f"{path}:{number} is not JSON ({error}): remove that line.") from None
@@ -107,13 +122,21 @@ def _record(content: Any, where: str) -> Record:
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
         raise SchemaError(f"{where} has schema {found}, and this version reads schema {SCHEMA}.")
+    wrong = ", ".join(sorted(content.keys() ^ KINDS.keys() ^ {"schema"}))
+    if wrong:
+        raise RecordError(f"{where} is no record (missing or unknown keys: {wrong}): remove that line.")
+    record = Record(**content)
     try:
-        return Record(**content)
-    except TypeError as error:
-        raise RecordError(f"{where} is no record ({error}): remove that line.") from None
+        _refuse_nonsense(record)
+    except RecordError as error:
+        raise RecordError(f"{where} is no record ({str(error).rstrip('.')}): remove that line.") from None
+    return record
 
 
 def _refuse_nonsense(record: Record) -> None:
+    for key, kind in KINDS.items():
+        if not isinstance(vars(record)[key], kind):
+            raise RecordError(f"{key} is {vars(record)[key]!r}, which is of the wrong type.")
     numbers = [number for number in (record.value, record.low, record.high) if number is not None]
     if not all(math.isfinite(number) for number in numbers):
         raise RecordError(
@@ -127,7 +150,14 @@ def _refuse_nonsense(record: Record) -> None:
         raise RecordError(f"{record.protocol!r} cannot name a protocol: no slash, not empty.")
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _end_last_line(file: BinaryIO) -> None:
+    """Give a last line its newline if it is whole, cut it off if it is not."""
+    file.seek(0)
+    last = file.read().rpartition(b"\n")[2]
+    if not last:
+        return
+    try:
+        json.loads(last)
+        file.write(b"\n")
+    except ValueError:
+        file.truncate(file.seek(-len(last), os.SEEK_END))
