@@ -101,7 +101,7 @@ def main() -> None:
         cases = [Case(px, 6, 64, device, (f"networks.convolution={c}", *changes)) for px, c in TABLE]
     else:
         cases = [Case(options.size, options.blocks, options.width, device, changes)]
-    print(f"batch 1 on {_hardware()}; ratios: median [smallest, largest] of {options.pairs} pairs", flush=True)
+    print(f"batch 1 on {hardware()}; ratios: median [smallest, largest] of {options.pairs} pairs", flush=True)
     print(f"{'px':>4} {'blocks':>6}  {'times faster':22}{'losses differ':>14}{'peak MiB, plain / ours':>24}  settings")
     results = []
     for case in cases:
@@ -153,7 +153,8 @@ def _peak(side: Timed) -> int:
     return side.device_bytes or side.peak_bytes
 
 
-def _hardware() -> str:
+def hardware() -> str:
+    """What a figure was measured on, as it stands beside it."""
     return f"{describe(choose_device(load_config('cityscapes').compute))}; {_processor()}; torch {torch.__version__}"
 
 
@@ -177,7 +178,7 @@ def _line(result: Result) -> str:
 def _report(results: list[Result]) -> dict[str, Any]:
     return {
         "measured_at": now(),
-        "hardware": _hardware(),
+        "hardware": hardware(),
         "results": [asdict(result) for result in results],
     }
 

@@ -20,9 +20,8 @@ def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
     from cyclegan.data.layout import open_dataset
 
     dataset = open_dataset(folder, data_b, skip_broken=skip_broken)
-    click.echo(
-        f"{dataset.name}: {'paired' if dataset.paired else 'unpaired'}, A = {dataset.domains[0]}, B = {dataset.domains[1]}"
-    )
+    pairing = "paired" if dataset.paired else "unpaired"
+    click.echo(f"{dataset.name}: {pairing}, A = {dataset.domains[0]}, B = {dataset.domains[1]}")
     for split in dataset.splits.values():
         click.echo(f"  {split.name:6}{len(split.a):6} of A {len(split.b):6} of B")
     first = next(iter(dataset.splits.values()))
@@ -91,12 +90,13 @@ def streets(out: Path, train: int, test: int, size_px: int, seed: int) -> None:
 @click.argument("name", required=False)
 @click.argument("out", required=False, type=click.Path(path_type=Path))
 @click.option("--list", "list_names", is_flag=True, help="Print the names.")
-@click.option("--mirror", help="Another server's address that holds the same archives.")
+@click.option("--mirror", help="The archive or its folder elsewhere: an http(s) or file address, or a path.")
 @click.option("--sha256", help="Digest that the archive must have.")
 def download(name: str | None, out: Path | None, list_names: bool, mirror: str | None, sha256: str | None) -> None:
     """Fetch an official CycleGAN or pix2pix dataset NAME into the folder OUT; an interrupted transfer goes on."""
     from cgeval.errors import ConfigError
-    from cyclegan.data.download import DATASETS, fetch_dataset
+    from cyclegan.data.archives import DATASETS
+    from cyclegan.data.download import fetch_dataset
 
     if list_names:
         for key, entry in DATASETS.items():
@@ -104,5 +104,6 @@ def download(name: str | None, out: Path | None, list_names: bool, mirror: str |
         return
     if name is None or out is None:
         raise ConfigError("name a dataset and a folder: cyclegan data download NAME OUT; --list shows the names.")
-    fetch_dataset(name, out, mirror=mirror, sha256=sha256)
-    click.echo(f"{out} is ready: cyclegan data check {out}")
+    for sentence in fetch_dataset(name, out, mirror=mirror, sha256=sha256):
+        click.echo(sentence, err=True)
+    click.echo(f"{out} is ready: {DATASETS[name].next_step(out)}")

@@ -9,21 +9,27 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cgeval.errors import ImageError, OutputError
+from cgeval.files import write_atomic
 from cgeval.images import Picture, ResizeFilter, distinct_colours, read_rgb, resize
-from cyclegan.data.layout import ImageFile
+from cyclegan.data.layout import Dataset, ImageFile
 
 FLAT_COLOURS = 64
-LOOKED_AT = 4
+FLAT_SHARE = 0.7  # label maps of 64 px and more have 0.8 to 1, photos of 64 grey levels 0.1 to 0.6
+LOOKED_AT = 8
+BUILDING = ".building-"
+ABANDONED_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,32 @@ def load_for(files: Sequence[ImageFile], is_label_domain: bool, size_px: int) ->
     return Load(size_px, "nearest" if is_label_domain or are_flat(files) else "bicubic")
 
 
+def domain_load(dataset: Dataset, domain: str, size_px: int) -> Load:
+    """The `Load` of a whole domain, decided once by its first split, so that no image decides for itself.
+
+    dataset.toml declares label maps by label_domain = "A" or "B", and by "none" that no domain holds any.
+    """
+    if dataset.facts.get("label_domain") == "none":
+        return Load(size_px, "bicubic")
+    splits = (split.a if domain == "A" else split.b for split in dataset.splits.values())
+    return load_for(next((files for files in splits if files), ()), dataset.label_domain == domain, size_px)
+
+
 def are_flat(files: Sequence[ImageFile]) -> bool:
-    """Whether the first few pictures are losslessly stored and have at most 64 colours, as label maps do."""
-    looked_at = files[:LOOKED_AT]
-    lossless = all(file.path.suffix.lower() not in (".jpg", ".jpeg", ".webp") for file in looked_at)
-    colours = (distinct_colours(half_of(file), FLAT_COLOURS + 1) for file in looked_at)
-    return bool(looked_at) and lossless and all(1 < count <= FLAT_COLOURS for count in colours)
+    """Whether eight pictures from all over are losslessly stored, in few colours and in flat areas, as label maps are.
+
+    At most 64 colours each, and most pixels like their right neighbour: a dark photo may have as few colours, but
+    its sensor's noise makes neighbours differ.
+    """
+    looked_at = [files[i * len(files) // LOOKED_AT] for i in range(LOOKED_AT)] if len(files) > LOOKED_AT else files
+    lossless = all(file.path.suffix.lower() not in (".jpg", ".jpeg") for file in looked_at)
+    return bool(looked_at) and lossless and all(_is_flat(half_of(file)) for file in looked_at)
+
+
+def _is_flat(picture: Picture) -> bool:
+    alike = (picture[:, 1:] == picture[:, :-1]).all(axis=-1)
+    flat = alike.size == 0 or alike.mean() >= FLAT_SHARE
+    return bool(flat) and 1 < distinct_colours(picture, FLAT_COLOURS + 1) <= FLAT_COLOURS
 
 
 def half_of(file: ImageFile) -> Picture:
@@ -81,36 +107,55 @@ def cached_images(
     build the same cache; the first to finish wins, and nothing half-built is ever opened.
     """
     folder = cache_dir / _key(files, load, skip_broken)
-    if not (folder / "ids.json").is_file():
+    found = _opened(folder)
+    if found is None:
         _build(folder, files, load, skip_broken, progress)
-    names = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return DecodedImages(pixels, tuple(names["ids"]), tuple(names["skipped"]))
+        found = _opened(folder)
+    if found is None:
+        raise OutputError(f"{folder} was written and cannot be read: set CGEVAL_CACHE to another folder.")
+    return found
+
+
+def _opened(folder: Path) -> DecodedImages | None:
+    """The cache in that folder; None where there is none or it is not whole, as after a power cut or a clean-up."""
+    try:
+        names = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+        pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+        return DecodedImages(pixels, tuple(names["ids"]), tuple(names["skipped"]))
+    except (OSError, EOFError, ValueError, KeyError):
+        return None
 
 
 def _key(files: Sequence[ImageFile], load: Load, skip_broken: bool) -> str:
-    digest = hashlib.sha256(f"1 {load} {skip_broken}\n".encode())
+    digest = hashlib.sha256(f"2 {load} {skip_broken}\n".encode())
     for file in files:
-        facts = file.path.stat()
+        try:
+            facts = file.path.stat()
+        except OSError as error:
+            raise ImageError(
+                f"{file.path} was there and is gone ({error.strerror}): restore it, or start again."
+            ) from None
         line = f"{file.id}\0{file.path.resolve()}\0{file.half}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
-        digest.update(line.encode())
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
 def _build(folder: Path, files: Sequence[ImageFile], load: Load, skip_broken: bool, progress: bool) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+        remove_abandoned(folder.parent, BUILDING)
+        work = Path(tempfile.mkdtemp(prefix=BUILDING, dir=folder.parent))
     except OSError as error:
         raise OutputError(
             f"decoded images cannot be kept in {folder.parent} ({error.strerror}): set CGEVAL_CACHE to another folder."
         ) from None
     try:
-        _fill(work, files, load, skip_broken, progress)
-        if not folder.exists():
-            work.rename(folder)
+        _fill(work / "whole", files, load, skip_broken, progress)
+        if folder.exists() and _opened(folder) is None:
+            folder.rename(work / "unreadable")
+        (work / "whole").rename(folder)
     except OSError as error:
-        if not (folder / "ids.json").is_file():
+        if _opened(folder) is None:
             raise OutputError(
                 f"decoded images cannot be written to {folder.parent} ({error.strerror or error}): free some space, "
                 "or set CGEVAL_CACHE to another folder."
@@ -119,25 +164,46 @@ def _build(folder: Path, files: Sequence[ImageFile], load: Load, skip_broken: bo
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _fill(work: Path, files: Sequence[ImageFile], load: Load, skip_broken: bool, progress: bool) -> None:
-    shape = (len(files), load.size_px, load.size_px, 3)
-    pixels = np.lib.format.open_memmap(work / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove work folders of that prefix that a killed process left there more than a day ago."""
+    for folder in parent.glob(f"{prefix}*"):
+        if folder.is_dir() and folder.stat().st_mtime < time.time() - ABANDONED_S:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(whole: Path, files: Sequence[ImageFile], load: Load, skip_broken: bool, progress: bool) -> None:
+    """Write picture after picture: on a full disk that is an error, where writing into a mapped file is a crash."""
+    whole.mkdir()
     ids, skipped = [], []
     bar = tqdm(_decoded(files, load), total=len(files), desc="decoding", unit="img", disable=not progress)
-    for file, picture in bar:
-        if isinstance(picture, ImageError):
-            if not skip_broken:
-                raise picture
-            skipped.append(file.id)
-        else:
-            pixels[len(ids)] = picture
-            ids.append(file.id)
-    pixels.flush()
-    del pixels
-    if skipped:
-        np.save(work / "kept.npy", np.load(work / "pixels.npy", mmap_mode="r")[: len(ids)])
-        (work / "kept.npy").replace(work / "pixels.npy")
-    (work / "ids.json").write_text(json.dumps({"ids": ids, "skipped": skipped}), encoding="utf-8")
+    with (whole / "pixels.npy").open("wb") as file_of_pixels:
+        _write_header(file_of_pixels, len(files), load)
+        for file, picture in bar:
+            if isinstance(picture, ImageError):
+                if not skip_broken:
+                    raise picture
+                skipped.append(file.id)
+            else:
+                file_of_pixels.write(picture.tobytes())
+                ids.append(file.id)
+        if not ids:
+            raise ImageError(f"none of the {len(files)} images can be read{_first(skipped)}.")
+        file_of_pixels.seek(0)
+        _write_header(file_of_pixels, len(ids), load)
+        file_of_pixels.flush()
+        os.fsync(file_of_pixels.fileno())
+    write_atomic(whole / "ids.json", json.dumps({"ids": ids, "skipped": skipped}).encode())
+
+
+def _first(skipped: Sequence[str]) -> str:
+    return f" (first: {skipped[0]!r})" if skipped else ""
+
+
+def _write_header(file: BinaryIO, count: int, load: Load) -> None:
+    """numpy's header of uint8 [count, size_px, size_px, 3]; it has the same length for every count (NEP 1)."""
+    shape = (count, load.size_px, load.size_px, 3)
+    facts = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, facts)
 
 
 def _decoded(files: Sequence[ImageFile], load: Load) -> Iterator[tuple[ImageFile, Picture | ImageError]]:

@@ -2,33 +2,37 @@
 
 Read, in this order: the folders `trainA trainB testA testB` (any case, any nesting inside, also `valA` and the
 like); aligned pictures `A|B` in `train/ test/ val/`, split in the middle; two plain folders given by path. An
-optional `dataset.toml` adds name, domains, pairing and label set.
+optional `dataset.toml` adds name, domains, pairing and label set; a key that is not in FACTS is an error.
 """
 
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cgeval.errors import ImageError, LayoutError
+from cgeval.errors import ConfigError, ImageError, LayoutError
 from cgeval.images import find_images, image_id, image_size, read_rgb
+from cgeval.labels import label_set
 
 Half = Literal["left", "right"]
-FACTS = {
-    "name",
-    "domains",
-    "paired",
-    "label_set",
-    "label_domain",
-    "truth",
-    "layout",
-    "source",
-    "generator",
-    "seed",
-    "size_px",
+FACTS: Mapping[str, type] = {
+    "name": str,
+    "domains": list,
+    "paired": bool,
+    "label_set": str,
+    "label_domain": str,
+    "truth": str,
+    "layout": str,
+    "source": str,
+    "generator": str,
+    "seed": int,
+    "size_px": int,
 }
+TOML_NAMES = {str: "a text", bool: "true or false", int: "a whole number", list: "a list"}
 EXPECTED = "trainA and trainB, or train/ with aligned A|B pictures, or two plain folders"
 
 
@@ -52,7 +56,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset as found on disk. domains: names of A and B; skipped: broken files left out at the user's wish."""
+    """A dataset as found on disk. domains: names of A and B; skipped: broken files left out at the user's wish.
+
+    label_set: a known name, or the path of a TOML file, which dataset.toml names relative to its own folder.
+    """
 
     root: Path
     name: str
@@ -80,15 +87,18 @@ def open_dataset(path: Path, path_b: Path | None = None, *, skip_broken: bool = 
         if folder is not None and not folder.is_dir():
             what = "a file" if folder.exists() else "not there"
             raise LayoutError(f"{folder} is {what}: expected a folder with {EXPECTED}.")
+        if folder is not None and not _is_unicode(str(folder.resolve())):
+            raise LayoutError(f"the folder name {str(folder)!r} is not UTF-8: rename the folder.")
     facts = _facts(path)
     if path_b is not None:
         splits, aligned = {"train": Split("train", _files(path), _files(path_b))}, False
     else:
-        splits, aligned = _find_splits(path)
+        splits, aligned = _find_splits(path, declared="paired" in facts)
     paired = bool(facts.get("paired", aligned))
     if paired and not aligned:
         splits = {name: _pair(split, path) for name, split in splits.items()}
-    splits, skipped = _without_broken(splits, paired, skip_broken)
+    broken = _broken(_all_files(splits.values()), skip_broken, may_be_square="paired" in facts)
+    splits = {name: _left(split, broken, paired) for name, split in splits.items()}
     _refuse_empty(splits, path)
     names = facts.get("domains", ["A", "B"])
     return Dataset(
@@ -97,9 +107,9 @@ def open_dataset(path: Path, path_b: Path | None = None, *, skip_broken: bool = 
         paired,
         (str(names[0]), str(names[1])),
         facts.get("label_set"),
-        facts.get("label_domain"),
+        None if facts.get("label_domain") == "none" else facts.get("label_domain"),
         splits,
-        skipped,
+        tuple(sorted(broken)),
         facts,
     )
 
@@ -112,29 +122,62 @@ def _facts(path: Path) -> dict[str, Any]:
         facts = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LayoutError(f"{file} is not valid TOML: {error}.") from None
+    _refuse_unknown(facts, file)
     names = facts.get("domains", ["A", "B"])
-    if not (isinstance(names, list) and len(names) == 2):
+    if not (len(names) == 2 and all(isinstance(name, str) for name in names)):
         raise LayoutError(f"{file}: domains is {names!r}, and two names are expected, such as ['labels', 'photos'].")
-    if facts.get("label_domain") not in (None, "A", "B"):
-        raise LayoutError(f"{file}: label_domain is {facts['label_domain']!r}, and 'A' or 'B' is expected.")
-    return facts
+    if facts.get("label_domain") not in (None, "A", "B", "none"):
+        raise LayoutError(f"{file}: label_domain is {facts['label_domain']!r}, and 'A', 'B' or 'none' is expected.")
+    return facts | _label_set(facts, file)
 
 
-def _find_splits(path: Path) -> tuple[dict[str, Split], bool]:
+def _refuse_unknown(facts: Mapping[str, Any], file: Path) -> None:
+    for key, value in facts.items():
+        if key not in FACTS:
+            raise LayoutError(f"{file}: unknown key {key!r}; the known ones are {', '.join(FACTS)}.")
+        if type(value) is not FACTS[key]:
+            raise LayoutError(f"{file}: {key} is {value!r}, and {TOML_NAMES[FACTS[key]]} is expected.")
+
+
+def _label_set(facts: Mapping[str, Any], file: Path) -> dict[str, str]:
+    """The label set, if one is named: a TOML file lies beside dataset.toml."""
+    if "label_set" not in facts:
+        return {}
+    own = file.parent / facts["label_set"]
+    name = str(own.resolve()) if own.is_file() else facts["label_set"]
+    try:
+        label_set(name)
+    except ConfigError as error:
+        raise LayoutError(f"{file}: {error}") from None
+    return {"label_set": name}
+
+
+def _find_splits(path: Path, declared: bool) -> tuple[dict[str, Split], bool]:
     folders = {child.name: child for child in sorted(path.iterdir()) if child.is_dir()}
     halves: dict[str, dict[str, Path]] = {}
     for name, folder in folders.items():
         match = re.fullmatch(r"(train|test|val)[_-]?(a|b)", name, re.IGNORECASE)
         if match:
-            halves.setdefault(match[1].lower(), {})[match[2].upper()] = folder
+            _add(halves.setdefault(match[1].lower(), {}), match[2].upper(), folder)
     if halves:
         _refuse_lone_domain(halves, path)
         return {name: Split(name, _files(two["A"]), _files(two["B"])) for name, two in _in_order(halves)}, False
-    aligned = {name.lower(): folder for name, folder in folders.items() if name.lower() in ("train", "test", "val")}
+    aligned: dict[str, Path] = {}
+    for name, folder in folders.items():
+        if name.lower() in ("train", "test", "val"):
+            _add(aligned, name.lower(), folder)
     if not aligned:
         there = ", ".join(folders) or f"{len(find_images(path))} images and no folder"
         raise LayoutError(f"{path} holds {there}: expected {EXPECTED} (--data A --data-b B).")
+    if not declared:
+        _refuse_folder_pair(aligned.values())
     return {name: _aligned(name, folder) for name, folder in _in_order(aligned)}, True
+
+
+def _add(places: MutableMapping[str, Path], key: str, folder: Path) -> None:
+    if key in places:
+        raise LayoutError(f"{places[key]} and {folder} mean the same split and domain: rename or remove one.")
+    places[key] = folder
 
 
 def _in_order(splits: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -153,23 +196,45 @@ def _files(folder: Path) -> tuple[ImageFile, ...]:
     files = tuple(ImageFile(image_id(path, folder), path) for path in find_images(folder))
     seen: dict[str, Path] = {}
     for file in files:
+        if not _is_unicode(file.id):
+            raise LayoutError(f"the file name {str(file.path)!r} is not UTF-8, and ids are text: rename the file.")
         if file.id in seen:
             raise LayoutError(f"{seen[file.id]} and {file.path} have the same id {file.id!r}: rename or remove one.")
         seen[file.id] = file.path
     return files
 
 
+def _is_unicode(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def _aligned(name: str, folder: Path) -> Split:
     files = _files(folder)
-    for file in files[:3]:
-        width, height = image_size(file.path)
-        if width % 2 or width < height:
-            raise LayoutError(
-                f"{file.path} is {width} x {height} pixels: an aligned picture holds A and B "
-                "of equal width side by side; "
-                "for unpaired pictures name the folders trainA and trainB."
-            )
     return Split(name, tuple(replace(f, half="left") for f in files), tuple(replace(f, half="right") for f in files))
+
+
+def _refuse_folder_pair(splits: Iterable[Path]) -> None:
+    """Two folders inside, of domain A and B or with mostly the same names, hold whole pictures and not A|B ones."""
+    for folder in splits:
+        inside = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+        if len(inside) != 2 or not all(child.is_dir() for child in inside):
+            continue
+        one, other = ({image_id(path, child) for path in find_images(child)} for child in inside)
+        if {child.name.lower() for child in inside} == {"a", "b"} or len(one & other) * 2 > max(len(one), len(other)):
+            raise LayoutError(
+                f"{folder} holds the folders {inside[0].name} and {inside[1].name}, where aligned A|B pictures are "
+                "expected: name two folders by path (--data A --data-b B), rename them trainA and trainB, use "
+                "`cyclegan data prepare` for photos with label maps, or say paired = true in dataset.toml."
+            )
+
+
+def _refuse_unaligned(file: ImageFile, size: tuple[int, int], may_be_square: bool) -> None:
+    width, height = size
+    if file.half and (width % 2 or width < height or (width == height and not may_be_square)):
+        raise LayoutError(
+            f"{file.path} is {width} x {height} pixels: an aligned picture holds A and B of equal width side by side; "
+            "name folders of whole pictures trainA and trainB, or of square pairs say paired = true in dataset.toml."
+        )
 
 
 def _pair(split: Split, path: Path) -> Split:
@@ -183,20 +248,26 @@ def _pair(split: Split, path: Path) -> Split:
     return Split(split.name, split.a, tuple(b[f.id] for f in split.a))
 
 
-def _without_broken(splits: Mapping[str, Split], paired: bool, skip: bool) -> tuple[dict[str, Split], tuple[Path, ...]]:
-    broken: set[Path] = set()
-    for file in _all_files(splits.values()):
+def _broken(files: Sequence[ImageFile], skip: bool, may_be_square: bool) -> set[Path]:
+    """Files that cannot be read; the first is raised unless `skip`. Only to skip them is every picture decoded."""
+
+    def wrong_with(file: ImageFile) -> ImageError | None:
         try:
-            image_size(file.path)
+            _refuse_unaligned(file, image_size(file.path), may_be_square)
             if skip:
                 read_rgb(file.path)
-        except ImageError:
-            if not skip:
-                raise
-            broken.add(file.path)
-    if not broken:
-        return dict(splits), ()
-    return {name: _left(split, broken, paired) for name, split in splits.items()}, tuple(sorted(broken))
+        except ImageError as error:
+            return error
+        return None
+
+    broken = set()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, error in zip(files, pool.map(wrong_with, files) if skip else map(wrong_with, files), strict=True):
+            if error and not skip:
+                raise error
+            if error:
+                broken.add(file.path)
+    return broken
 
 
 def _left(split: Split, broken: set[Path], paired: bool) -> Split:

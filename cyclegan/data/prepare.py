@@ -6,21 +6,25 @@ are resized with nearest, photos with bicubic. The folder appears only when it i
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from tqdm import tqdm
 
 from cgeval.errors import ConfigError, DataError, ImageError, LayoutError, OutputError
 from cgeval.files import write_atomic
 from cgeval.images import encode_png, find_images, image_id, read_ids, read_rgb, resize
-from cgeval.labels import LabelSet, label_set
+from cgeval.labels import CHANNEL, KNOWN, LabelSet, label_set
+from cyclegan.data.cache import remove_abandoned
 
 THREADS = 4
+OWN_LABEL_SET = "label_set.toml"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ def find_cityscapes(root: Path) -> Source:
     splits = {}
     for name, ours in (("train", "train"), ("val", "test")):
         photos = find_images(root / "leftImg8bit" / name)
+        if not photos:
+            raise LayoutError(
+                f"{root / 'leftImg8bit' / name} holds no photos: unpack leftImg8bit_trainvaltest.zip there."
+            )
         splits[ours] = [_cityscapes_pair(root, name, photo) for photo in photos]
     return Source("cityscapes", label_set("cityscapes"), "cityscapes", splits)
 
@@ -59,13 +67,15 @@ def find_camvid(root: Path) -> Source:
 
 
 def find_folders(photos: Path, labels: Path, label_set_name: str, test_share: float) -> Source:
-    """Any folder of photos and one of label maps with the same names; every k-th pair becomes the test split."""
+    """Any folder of photos and one of label maps with the same names; the test split is spread evenly over them."""
     pairs = pair_folders(photos, labels)
     if not 0 < test_share < 1:
         raise ConfigError(f"--test-share is {test_share}, and a number between 0 and 1 is expected, such as 0.1.")
-    every = max(2, round(1 / test_share))
-    test = pairs[every - 1 :: every]
-    train = [pair for i, pair in enumerate(pairs) if (i + 1) % every]
+    picked = {i for i in range(len(pairs)) if int((i + 1) * test_share) > int(i * test_share)}
+    if not picked and len(pairs) > 1:
+        picked = {len(pairs) - 1}
+    test = [pair for i, pair in enumerate(pairs) if i in picked]
+    train = [pair for i, pair in enumerate(pairs) if i not in picked]
     return Source(
         photos.resolve().parent.name, label_set(label_set_name), label_set_name, {"train": train, "test": test}
     )
@@ -88,7 +98,7 @@ def pair_folders(photos: Path, labels: Path) -> list[LabelledPhoto]:
     for folder in (photos, labels):
         if not folder.is_dir():
             raise LayoutError(f"{folder} is not a folder: photos and label maps are expected in two folders.")
-    by_id = [{image_id(path, folder): path for path in find_images(folder)} for folder in (photos, labels)]
+    by_id = [_by_id(folder) for folder in (photos, labels)]
     lone = sorted(by_id[0].keys() ^ by_id[1].keys())
     if lone:
         where = photos if lone[0] in by_id[0] else labels
@@ -98,26 +108,51 @@ def pair_folders(photos: Path, labels: Path) -> list[LabelledPhoto]:
     return [LabelledPhoto(name, path, by_id[1][name]) for name, path in by_id[0].items()]
 
 
+def _by_id(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        name = image_id(path, folder)
+        if name in found:
+            raise LayoutError(f"{found[name]} and {path} have the same id {name!r}: rename or remove one.")
+        found[name] = path
+    return found
+
+
 def prepare(source: Source, out: Path, size_px: int, *, skip_broken: bool = False) -> list[str]:
     """Write the dataset; returns one sentence for each pair that was skipped. Raises if `out` exists."""
-    if out.exists():
-        raise OutputError(f"{out} exists already: name another folder, or remove it.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    work.chmod(0o755)
-    try:
+    with whole_folder(out) as work:
         skipped = [
             line
             for name, pairs in source.splits.items()
             for line in _split(source, name, pairs, work, size_px, skip_broken)
         ]
-        write_atomic(
-            work / "dataset.toml", tomli_w.dumps(describe(source.name, source.label_set_name, size_px)).encode()
-        )
+        if len(skipped) == sum(map(len, source.splits.values())):
+            raise DataError(f"none of {len(skipped)} pairs can be used; the first was {skipped[0]}")
+        name = source.label_set_name
+        if name not in KNOWN:
+            write_atomic(work / OWN_LABEL_SET, Path(name).read_bytes())
+            name = OWN_LABEL_SET
+        write_atomic(work / "dataset.toml", tomli_w.dumps(describe(source.name, name, size_px)).encode())
+    return skipped
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `out` when the block has ended well; raises OutputError if `out` exists."""
+    if out.exists():
+        raise OutputError(f"{out} exists already: name another folder, or remove it.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".preparing-{out.name}-"
+    remove_abandoned(out.parent, prefix)
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=out.parent))
+    work.chmod(0o755)
+    try:
+        yield work
+        if out.exists():
+            raise OutputError(f"{out} came into being meanwhile and is left as it is: name another folder.")
         work.rename(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return skipped
 
 
 def describe(name: str, label_set_name: str, size_px: int) -> dict[str, Any]:
@@ -179,13 +214,15 @@ def _pictures(labels: LabelSet, pair: LabelledPhoto, size_px: int) -> tuple[Any,
 
 def _ids(labels: LabelSet, path: Path) -> Any:
     """Ids as stored, or found by colour where the map is a colour picture."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        raise ImageError(f"{path} is a JPEG, which changes ids and colours: label maps are expected as PNG.")
+    colours = read_rgb(path)
     try:
         ids = read_ids(path)
     except ImageError:
-        try:
-            return labels.ids_of(read_rgb(path))
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
+        return _by_colour(labels, colours, path)
+    if _is_colour_picture(labels, ids, colours):
+        return _by_colour(labels, colours, path)
     unknown = set(ids.ravel().tolist()) - labels.by_id.keys()
     if unknown:
         raise DataError(
@@ -193,3 +230,24 @@ def _ids(labels: LabelSet, path: Path) -> Any:
             "name the right set with --label-set."
         )
     return ids
+
+
+def _by_colour(labels: LabelSet, colours: Any, path: Path) -> Any:
+    try:
+        return labels.ids_of(colours)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _is_colour_picture(labels: LabelSet, ids: Any, colours: Any) -> bool:
+    """Whether a palette's colours, and not its numbers, are what the label set knows.
+
+    Programs that shrink PNG files turn a colour-coded map into a palette in any order, whose numbers are no ids.
+    """
+    if (colours == colours[..., :1]).all():
+        return False
+    packed = colours.astype(np.int64) @ CHANNEL
+    known = {int(np.array(label.colour) @ CHANNEL): label.colour for label in labels.labels}
+    pairs = [divmod(int(pair), 1 << 24) for pair in np.unique((ids.astype(np.int64) << 24) | packed)]
+    agree = all(i in labels.by_id and labels.by_id[i].colour == known.get(colour) for i, colour in pairs)
+    return not agree and all(colour in known for _, colour in pairs)

@@ -4,8 +4,6 @@ It lets everything be tried with no download: label maps in the Cityscapes palet
 the maps of ids. Every image has a random stream of its own, so any of them is the same whatever else is made.
 """
 
-import shutil
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -16,10 +14,10 @@ import tomli_w
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cgeval.errors import OutputError
+from cgeval.errors import ConfigError
 from cgeval.files import write_atomic
 from cgeval.labels import label_set
-from cyclegan.data.prepare import describe, write_pair
+from cyclegan.data.prepare import describe, whole_folder, write_pair
 from cyclegan.data.streets_paint import paint
 from cyclegan.data.streets_scene import random_scene
 
@@ -36,23 +34,20 @@ def street(seed: int, split: str, number: int, size_px: int) -> tuple[NDArray[np
 def write_streets(
     out: Path, *, train: int = 200, test: int = 50, size_px: int = 128, seed: int = 0, progress: bool = True
 ) -> None:
-    """Write the dataset in the layout of `cyclegan data prepare`; raises OutputError if `out` exists."""
-    if out.exists():
-        raise OutputError(f"{out} exists already: name another folder, or remove it.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    work.chmod(0o755)
+    """Write the dataset in the layout of `cyclegan data prepare`; raises OutputError if `out` exists.
+
+    seed: 0 .. 2**63 - 1, else ConfigError.
+    """
+    if not 0 <= seed < 1 << 63:
+        raise ConfigError(f"--seed is {seed}, and a number from 0 to {(1 << 63) - 1} is expected.")
     jobs = [("train", i) for i in range(train)] + [("test", i) for i in range(test)]
-    try:
+    with whole_folder(out) as work:
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
             done = pool.map(partial(_write, work, seed, size_px), jobs, chunksize=8)
             for _ in tqdm(done, total=len(jobs), desc="drawing", unit="scene", disable=not progress):
                 pass
         facts = describe("streets", "cityscapes", size_px) | {"generator": f"streets {VERSION}", "seed": seed}
         write_atomic(work / "dataset.toml", tomli_w.dumps(facts).encode())
-        work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(root: Path, seed: int, size_px: int, job: tuple[str, int]) -> None:

@@ -376,4 +376,5 @@ def _developed(photo: Floats, scene: Scene) -> NDArray[np.uint8]:
     noise = np.random.Generator(np.random.Philox(scene.noise_seed + 1)).normal(0, 0.008, photo.shape).astype(np.float32)
     levels = np.clip(photo * vignette + noise, 0, 1)
     contrasty = levels * levels * (3 - 2 * levels) * 0.35 + levels * 0.65
-    return np.rint(contrasty * 255).astype(np.uint8)
+    developed: NDArray[np.uint8] = np.rint(contrasty * 255).astype(np.uint8)
+    return developed
