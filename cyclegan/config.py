@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cgeval.errors import ConfigError
 
@@ -22,11 +22,13 @@ ScheduleName = Literal["reference", "classic", "paper"]
 KeepRule = Literal["last", "every", "all"]
 MetricName = Literal["none", "paired_l1_ab", "paired_l1_ba", "cycle_l1", "label_accuracy"]
 
+FREE_ON_RESUME = ("logging.", "checkpoints.", "compute.", "data.path")
+
 
 class Section(BaseModel):
-    """A frozen table of settings in which an unknown key is an error."""
+    """A frozen table of settings; an unknown key, another type and an infinite or undefined number are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -38,6 +40,15 @@ class Data(Section):
     crop_px: int = Field(256, ge=16)
     flip: bool = True
     skip_broken: bool = False
+
+    @field_validator("path", "path_b")
+    @classmethod
+    def _is_unicode(cls, path: str) -> str:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a path in Unicode is expected, since it is written into a text file") from None
+        return path
 
     @model_validator(mode="after")
     def _crop_fits(self) -> "Data":
@@ -102,7 +113,7 @@ class Compute(Section):
     channels_last: bool = False
     compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
     cuda_graph: bool = False
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=4096)
 
     @model_validator(mode="after")
     def _one_graph(self) -> "Compute":
@@ -182,8 +193,11 @@ def ready_configs() -> dict[str, str]:
     return {entry.name.removesuffix(".toml"): entry.read_text(encoding="utf-8") for entry in sorted(files, key=str)}
 
 
-def load_config(source: str, changes: Sequence[str] = ()) -> TrainConfig:
-    """Read a TOML file, or a ready configuration by its name, and apply `section.key=value` changes."""
+def load_config(source: str, changes: Sequence[str] = (), values: Mapping[str, object] | None = None) -> TrainConfig:
+    """Read a TOML file, or a ready configuration by its name, and apply `section.key=value` changes.
+
+    changes: in TOML's notation, a bare word being a string; values: by dotted key, taken as they are, such as paths.
+    """
     text, where = _read(source)
     try:
         settings = tomllib.loads(text)
@@ -191,6 +205,8 @@ def load_config(source: str, changes: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{where} is not valid TOML: {error}.") from None
     for change in changes:
         _apply(settings, change)
+    for key, value in (values or {}).items():
+        _put(settings, key, value, f"{key}={value}")
     return from_dict(settings, where)
 
 
@@ -200,38 +216,51 @@ def differing_keys(one: TrainConfig, other: TrainConfig) -> list[str]:
     return [key for key in first if first[key] != second[key]]
 
 
+def bound_keys(before: TrainConfig, now: TrainConfig) -> list[str]:
+    """Of the differing keys those that a resumed run must keep, since its state depends on them."""
+    return [key for key in differing_keys(before, now) if not key.startswith(FREE_ON_RESUME)]
+
+
 def _read(source: str) -> tuple[str, str]:
-    path = Path(source)
-    if path.is_file():
-        try:
-            return path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as a TOML text file: {error}.") from None
-    ready = ready_configs()
-    if path.stem in ready and not path.exists():
+    """Text and name of the source; a file goes before a ready configuration, and that before a folder of its name."""
+    path, ready = Path(source), ready_configs()
+    try:
+        if path.is_file():
+            return path.read_text(encoding="utf-8-sig"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} cannot be read as a TOML text file: {error}.") from None
+    if path.stem in ready and str(path) in (path.stem, f"{path.stem}.toml", f"configs/{path.stem}.toml"):
         return ready[path.stem], f"the ready configuration {path.stem!r}"
     what = "a folder" if path.is_dir() else "no such file"
-    raise ConfigError(f"{source} is {what}: expected a TOML file or one of {', '.join(ready)}.")
+    hint = f" (there is {path / 'config.toml'})" if (path / "config.toml").is_file() else ""
+    raise ConfigError(f"{source} is {what}{hint}: expected a TOML file or one of {', '.join(ready)}.")
 
 
 def _apply(settings: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"--set {change!r} is not of the form section.key=value, such as optimiser.batch_size=4.")
+    _put(settings, key.strip(), _value(key.strip(), text.strip()), change)
+
+
+def _put(settings: dict[str, Any], key: str, value: object, change: str) -> None:
+    *sections, last = key.split(".")
     table = settings
-    for part in parts[:-1]:
+    for part in sections:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {change!r}: {part!r} is a value, not a section.")
-    table[parts[-1]] = _value(text.strip())
+    table[last] = value
 
 
-def _value(text: str) -> Any:
+def _value(key: str, text: str) -> Any:
+    """The text as TOML; as it stands where it is none, or where the setting is a text and TOML sees something else."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except tomllib.TOMLDecodeError:
         return text
+    wants_text = isinstance(_flat(TrainConfig().to_dict()).get(key), str)
+    return text if wants_text and not isinstance(value, str) else value
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -246,6 +275,9 @@ def _sentence(error: ValidationError, where: str) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown setting {key!r}; the known ones are {', '.join(_siblings(key))}."
+    if first["type"] == "model_type":
+        known = ", ".join(_siblings(f"{key}."))
+        return f"{where}: {key} is a section with the settings {known} (found {first['input']!r})."
     found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {key or 'settings'}: {message[0].lower()}{message[1:]}{found}."

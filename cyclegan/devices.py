@@ -14,9 +14,14 @@ def choose_device(compute: Compute, local_rank: int = 0) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[kind]:
         raise ConfigError(f"compute.device = {kind!r}, but this machine has no such device: use 'cpu' or 'auto'.")
+    if kind == "cuda" and local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {local_rank} on this machine has no GPU of its own: start {torch.cuda.device_count()} processes "
+            "with --nproc-per-node, or set compute.device to 'cpu'."
+        )
     if compute.cuda_graph and kind != "cuda":
         raise ConfigError(f"compute.cuda_graph = true needs a CUDA device, and this run is on {kind}: set it to false.")
-    if compute.cuda_graph and torch.cuda.is_available() and _in_group():
+    if compute.cuda_graph and _in_group():
         raise ConfigError(
             "compute.cuda_graph = true captures one process's step: set it to false for several processes."
         )

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from cgeval.errors import ConfigError, LayoutError, RunError
 from cgeval.images import to_network
 from cyclegan.config import TrainConfig
-from cyclegan.data.cache import DecodedImages, cached_images, decode, load_for
+from cyclegan.data.cache import DecodedImages, Load, cached_images, decode, domain_load
 from cyclegan.data.layout import Dataset, ImageFile, Split, open_dataset
 from cyclegan.data.sampling import TrainingData
 from cyclegan.distributed import World, wait_for_all
@@ -22,13 +22,16 @@ from cyclegan.models import TRANSLATORS
 
 @dataclass(frozen=True)
 class Inputs:
-    """All images of a run. samples: two batches of fixed images, real A and real B; digest: of the training set."""
+    """All images of a run. samples: two batches of fixed images, real A and real B; digest: of the training set.
+
+    loads: how whole pictures of domain A and B come to the crop size, by domain.
+    """
 
     dataset: Dataset
     training: TrainingData
     samples: tuple[Tensor, Tensor]
     validation_files: tuple[Sequence[ImageFile], Sequence[ImageFile]]
-    crop_px: int
+    loads: Mapping[str, Load]
     digest: str
 
     @property
@@ -41,7 +44,7 @@ class Inputs:
 
     def whole(self, files: Sequence[ImageFile], domain: str) -> Tensor:
         """Whole pictures squashed to the crop size, as at test time: float32 [N, 3, px, px] in [-1, 1]."""
-        return whole_images(self.dataset, files, domain, self.crop_px)
+        return whole_images(files, self.loads[domain])
 
     def refuse_other_data(self, digest: str) -> None:
         """Raise RunError if the run was trained on other images than these."""
@@ -59,7 +62,8 @@ def open_inputs(config: TrainConfig, world: World) -> Inputs:
     if needs_pairs and not dataset.paired:
         raise ConfigError(f"{config.translator} needs paired images, and {dataset.root} is not paired.")
     train = dataset.split("train")
-    caches = _decoded(config, dataset, train, world)
+    loads = {domain: domain_load(dataset, domain, config.data.load_px) for domain in ("A", "B")}
+    caches = _decoded(config, dataset, train, loads, world)
     training = TrainingData(
         caches[0],
         caches[1],
@@ -71,12 +75,11 @@ def open_inputs(config: TrainConfig, world: World) -> Inputs:
         rank=world.rank,
         world=world.size,
     )
-    px, rows = config.data.crop_px, config.logging.sample_rows
-    shown = dataset.splits.get("test", train)
-    samples = tuple(whole_images(dataset, spread(files, rows), d, px) for d, files in (("A", shown.a), ("B", shown.b)))
-    return Inputs(
-        dataset, training, (samples[0], samples[1]), _validation_files(config, dataset), px, digest_of(caches)
-    )
+    whole = {domain: replace(load, size_px=config.data.crop_px) for domain, load in loads.items()}
+    test, rows = dataset.splits.get("test", train), config.logging.sample_rows
+    shown = test if test.a and test.b else train
+    samples = whole_images(spread(shown.a, rows), whole["A"]), whole_images(spread(shown.b, rows), whole["B"])
+    return Inputs(dataset, training, samples, _validation_files(config, dataset), whole, digest_of(caches))
 
 
 def dataset_of(config: TrainConfig) -> Dataset:
@@ -87,9 +90,8 @@ def dataset_of(config: TrainConfig) -> Dataset:
     return open_dataset(Path(config.data.path), path_b, skip_broken=config.data.skip_broken)
 
 
-def whole_images(dataset: Dataset, files: Sequence[ImageFile], domain: str, size_px: int) -> Tensor:
-    """Whole pictures squashed to size_px: float32 [N, 3, px, px] in [-1, 1]."""
-    load = load_for(files, dataset.label_domain == domain, size_px)
+def whole_images(files: Sequence[ImageFile], load: Load) -> Tensor:
+    """Whole pictures squashed to load.size_px: float32 [N, 3, px, px] in [-1, 1]."""
     return torch.from_numpy(np.stack([to_network(decode(file, load)) for file in files]))
 
 
@@ -107,25 +109,29 @@ def spread(files: Sequence[ImageFile], count: int) -> list[ImageFile]:
 
 
 def digest_of(caches: Sequence[DecodedImages]) -> str:
-    """Digest of the training images as they are decoded, whatever their folder is called."""
+    """Digest of every pixel of the training images as they are decoded, whatever their folder is called."""
     digest = hashlib.sha256()
     for cache in caches:
         for name in cache.ids:
             digest.update(name.encode() + b"\0")
-        digest.update(np.ascontiguousarray(cache.pixels[:: max(1, len(cache.ids) // 64)]).tobytes())
+        for picture in cache.pixels:
+            digest.update(np.ascontiguousarray(picture).data)
     return digest.hexdigest()
 
 
-def _decoded(config: TrainConfig, dataset: Dataset, train: Split, world: World) -> list[DecodedImages]:
+def _decoded(
+    config: TrainConfig, dataset: Dataset, train: Split, loads: Mapping[str, Load], world: World
+) -> list[DecodedImages]:
     if not train.a or not train.b:
         raise LayoutError(f"{dataset.root} has {len(train.a)} images of domain A and {len(train.b)} of B to train on.")
-    caches = []
-    for domain, files in (("A", train.a), ("B", train.b)):
-        load = load_for(files, dataset.label_domain == domain, config.data.load_px)
-        caches.append(
-            cached_images(files, load, cache_folder(), skip_broken=config.data.skip_broken, progress=world.leads)
-        )
+    skip, folder = config.data.skip_broken, cache_folder()
+    caches = [
+        cached_images(files, loads[domain], folder, skip_broken=skip, progress=world.leads)
+        for domain, files in (("A", train.a), ("B", train.b))
+    ]
     wait_for_all(world)
+    if dataset.paired and caches[0].ids != caches[1].ids:
+        raise LayoutError(f"{dataset.root} changed while it was read, and its pairs no longer match: start again.")
     return caches
 
 
@@ -133,5 +139,7 @@ def _validation_files(config: TrainConfig, dataset: Dataset) -> tuple[Sequence[I
     if config.checkpoints.best_by == "none":
         return (), ()
     split = dataset.split(config.checkpoints.validation_split)
+    if not split.a or not split.b:
+        raise LayoutError(f"{dataset.root} has a split {split.name!r} with images of one domain only to validate on.")
     count = config.checkpoints.validation_images
     return spread(split.a, min(count, len(split.a))), spread(split.b, min(count, len(split.b)))

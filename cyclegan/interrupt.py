@@ -1,9 +1,13 @@
 """SIGINT and SIGTERM go in; a flag that the loop reads between two steps comes out. A second signal ends at once."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+HEARD = b"\nStopping after this step; then the state is saved. Once more ends at once, without saving.\n"
 
 
 class Stop:
@@ -13,10 +17,12 @@ class Stop:
         self.asked = False
 
     def ask(self, _number: int, _frame: FrameType | None) -> None:
-        """Signal handler: the first time remember, the second time interrupt."""
+        """Signal handler: the first time remember, and say so where a person looks on; the second time interrupt."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), HEARD)  # a handler may interrupt a print, so it must not print
 
 
 @contextmanager

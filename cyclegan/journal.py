@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from cgeval.errors import NonFiniteLossError
-from cgeval.files import write_atomic
+from cgeval.errors import NonFiniteLossError, RunError
+from cgeval.files import remove_leftovers, write_atomic
 from cyclegan.distributed import World, mean_over_world
 
 LOG = "log.jsonl"
+BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {remaining} left{postfix}"
 
 
 class Journal:
@@ -33,18 +34,27 @@ class Journal:
         self.board: Any = None
 
     def open(self, first_step: int, total_steps: int, *, tensorboard: bool) -> None:
-        """Cut the log back to `first_step` steps and show the bar."""
+        """Tidy up behind a killed process, cut the log back to `first_step` steps and show the bar."""
         self.started = self.told_at = time.monotonic()
         self.first_step = self.told_step = first_step
         if not self.world.leads:
             return
+        for folder in (self.path.parent, self.path.parent / "samples"):
+            remove_leftovers(folder)
         cut_back(self.path, first_step)
-        patient = 0.2 if sys.stderr.isatty() else 15.0
-        self.bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=patient, smoothing=0.05)
+        self.bar = tqdm(
+            total=total_steps,
+            initial=first_step,
+            mininterval=patience_s(),
+            smoothing=0.05,
+            bar_format=BAR,
+            dynamic_ncols=True,
+        )
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=first_step)
+            # TensorBoard drops what is at this step or after it, and the log keeps its line at first_step
+            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=first_step + 1)
 
     def add(self, losses: Tensor, epoch: int, epochs: int) -> None:
         """Take one step's losses; nothing waits for the device."""
@@ -78,11 +88,6 @@ class Journal:
         if self.board is not None:
             self.board.add_image(name, image, step, dataformats="HWC")
 
-    def say(self, text: str) -> None:
-        """A line above the progress bar."""
-        if self.world.leads:
-            tqdm.write(text, file=sys.stderr)
-
     def close(self) -> None:
         """Leave the bar where it is and flush TensorBoard."""
         if self.bar is not None:
@@ -98,7 +103,8 @@ class Journal:
         at, name, value = step - len(table) + row + 1, self.names[column], float(table[row, column])
         raise NonFiniteLossError(
             f"the loss {name!r} became {value} at step {at}, and no checkpoint holds that state: "
-            "go back with --resume, and try a lower optimiser.learning_rate or compute.precision=fp32."
+            "start again with a lower optimiser.learning_rate, or, where compute.precision is bf16, go on with "
+            "--resume --set compute.precision=fp32."
         )
 
     def _write(self, step: int, row: Mapping[str, float]) -> None:
@@ -110,8 +116,22 @@ class Journal:
             if key not in ("step", "epoch"):
                 self.scalar(f"train/{key}", value, step)
         if self.bar is not None:
-            shown = {name: f"{row[name]:.3f}" for name in self.names}
-            self.bar.set_postfix({"img/s": f"{row['images_per_s']:.2f}"} | shown)
+            rate = row["images_per_s"]
+            losses = in_short({name: row[name] for name in self.names})
+            self.bar.set_postfix_str(f"{rate:.{1 if rate >= 1 else 2}f} img/s, {losses}")
+
+
+def patience_s() -> float:
+    """Seconds between two states of a progress bar: a terminal overwrites them, a log file keeps every one."""
+    return 0.2 if sys.stderr.isatty() else 15.0
+
+
+def in_short(losses: Mapping[str, float]) -> str:
+    """Both directions of a term side by side: {"cycle_a": 1.2, "cycle_b": 1.4} becomes "cycle 1.2/1.4"."""
+    terms: dict[str, list[str]] = {}
+    for name, value in losses.items():
+        terms.setdefault(name.partition("_")[0], []).append(f"{value:.2f}")
+    return " ".join(f"{term} {'/'.join(values)}" for term, values in terms.items())
 
 
 def cut_back(path: Path, step: int) -> None:
@@ -122,13 +142,16 @@ def cut_back(path: Path, step: int) -> None:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The rows of `log.jsonl` in order; a half-written last line is left out."""
+    """The rows of `log.jsonl` in order; a half-written last line is left out, any other that is no row is named."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            row = json.loads(line)
+            rows.append({"step": row["step"]} | row)
+        except (ValueError, KeyError, TypeError) as error:
+            if number < len(lines):
+                raise RunError(f"{path}:{number} is no row of a log ({error!r}): remove that line.") from None
     return rows
 
 

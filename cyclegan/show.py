@@ -9,15 +9,16 @@ from torch import Tensor, nn
 
 from cgeval.images import from_network, write_png
 from cyclegan.inputs import Inputs
-from cyclegan.models import Translator
 from cyclegan.pictures import Picture, sample_grid
 from cyclegan.step import TrainStep
+
+NOISY_AT_TEST = frozenset({"pix2pix"})
 
 
 def write_samples(step: TrainStep, inputs: Inputs, folder: Path, at_step: int) -> Picture:
     """Write `step-<n>.png` and `latest.png`; returns the grid, uint8 HWC."""
     real_a, real_b = inputs.samples
-    with undisturbed(step.translator), torch.no_grad():
+    with undisturbed(step):
         made = step.translator.show(real_a.to(step.device), real_b.to(step.device))
     grid = sample_grid({panel.caption: to_pictures(made[panel.key]) for panel in step.translator.panels})
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,18 +32,25 @@ def to_pictures(batch: Tensor) -> list[Picture]:
     return [from_network(image) for image in batch.detach().float().cpu().numpy()]
 
 
+def at_test_time(network: nn.Module, translator: str) -> nn.Module:
+    """The network as it translates: pix2pix keeps its noise and the image's own statistics (Isola et al., 3.4)."""
+    return network.train(translator in NOISY_AT_TEST)
+
+
 @contextmanager
-def undisturbed(translator: Translator) -> Iterator[None]:
-    """Look without leaving a trace: random state and running statistics are afterwards what they were."""
-    buffers = [b for network in translator.networks.values() for b in network.buffers()]
-    before = [buffer.clone() for buffer in buffers]
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    for buffer, value in zip(buffers, before, strict=True):
-        buffer.copy_(value)
-
-
-def dropout_layers(network: nn.Module) -> bool:
-    """Whether the network draws random numbers when it translates."""
-    return any(isinstance(module, nn.Dropout) for module in network.modules())
+def undisturbed(step: TrainStep) -> Iterator[None]:
+    """Look, as at test time, and leave no trace: mode, random state and running statistics become what they were."""
+    networks = step.translator.networks
+    modes = {module: module.training for module in networks.modules()}
+    buffers = [(buffer, buffer.clone()) for buffer in networks.buffers()]
+    devices = [step.device] if step.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad():
+            torch.manual_seed(0)
+            at_test_time(networks, step.config.translator)
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for buffer, value in buffers:
+            buffer.copy_(value)

@@ -20,13 +20,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cgeval.errors import OutputError, RunError, SchemaError
-from cgeval.files import write_atomic, write_json_atomic
-from cyclegan.config import Checkpoints, TrainConfig, from_dict
+from cgeval.errors import ConfigError, OutputError, RunError, SchemaError
+from cgeval.files import remove_leftovers, write_atomic, write_json_atomic
+from cyclegan.config import Checkpoints, TrainConfig, bound_keys, from_dict
 from cyclegan.step import TrainStep
 
 SCHEMA = 1
 INDEX = "index.json"
+PARTS = {
+    "config": dict,
+    "step": int,
+    "epoch": int,
+    "data_digest": str,
+    "networks": dict,
+    "optimisers": dict,
+    "processes": list,
+    "best": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,7 @@ def capture(step: TrainStep, position: Position, processes: list[Any]) -> dict[s
 
 def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
     """Put a checkpoint's content into a step built from the same configuration; returns where it stood."""
-    if len(content["processes"]) != step.world.size:
-        raise RunError(
-            f"the checkpoint was written by {len(content['processes'])} process(es) and this run has "
-            f"{step.world.size}: resume with the same number, since each has its own image pool."
-        )
+    _refuse_other_state(step, content)
     for name, network in step.translator.networks.items():
         network.load_state_dict(content["networks"][name])
     for name, optimiser in step.optimisers.items():
@@ -104,20 +110,20 @@ def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
 def save(folder: Path, content: Mapping[str, Any], *, metric: float | None, is_best: bool, rule: Checkpoints) -> Path:
     """Write the checkpoint, then the index that names it, then drop what the rule no longer keeps."""
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     index, step, epoch = read_index(folder), int(content["step"]), int(content["epoch"])
     file = f"step-{step:08d}.pt"
+    others = [saved for saved in index.saved if saved.file != file]
+    best = file if is_best else index.best
+    staying = tuple(saved for saved in others if saved.kept or saved.file == best)
+    entry = Saved(file, step, epoch, metric, _is_kept(rule, epoch, others))
     buffer = BytesIO()
     torch.save(dict(content), buffer)
     try:
-        write_atomic(folder / file, buffer.getbuffer().tobytes())
+        write_atomic(folder / file, buffer.getvalue())
+        write_json_atomic(folder / INDEX, _index_to_json(Index((*staying, entry), best)))
     except OSError as error:
         raise OutputError(_not_saved(folder, index, error)) from error
-    kept = rule.keep == "all" or (rule.keep == "every" and epoch > 0 and epoch % rule.keep_every_epochs == 0)
-    entry = Saved(file, step, epoch, metric, kept)
-    best = file if is_best else index.best
-    others = [saved for saved in index.saved if saved.file != file]
-    staying = tuple(saved for saved in others if saved.kept or saved.file == best)
-    write_json_atomic(folder / INDEX, _index_to_json(Index((*staying, entry), best)))
     for saved in others:
         if saved not in staying:
             (folder / saved.file).unlink(missing_ok=True)
@@ -128,16 +134,19 @@ def read_index(folder: Path) -> Index:
     """The index of a run's checkpoints; empty where there is none."""
     path = folder / INDEX
     if not path.is_file():
+        _refuse_lost_index(folder)
         return Index()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content["schema"]
-        saved = tuple(Saved(**entry) for entry in content["checkpoints"]) if found == SCHEMA else ()
+        index = _index_from_json(content) if found == SCHEMA else Index()
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a checkpoint index: {error!r}; restore it or start a new run.") from None
+        raise RunError(
+            f"{path} is not a checkpoint index ({error!r}), so it was edited: restore it, or start a new run."
+        ) from None
     if found != SCHEMA:
         raise SchemaError(f"{path} has schema {found}, and this version reads schema {SCHEMA}.")
-    return Index(saved, content["best"])
+    return index
 
 
 def find(folder: Path, which: str = "newest") -> Path:
@@ -150,7 +159,8 @@ def find(folder: Path, which: str = "newest") -> Path:
         files["best"] = index.best
     if which not in files:
         there = ", ".join(files) or "none yet"
-        raise RunError(f"{folder} has no checkpoint {which!r}; there: {there}.")
+        hint = "; checkpoints.best_by names a metric to choose it by" if which == "best" else ""
+        raise RunError(f"{folder} has no checkpoint {which!r}{hint}; there: {there}.")
     return folder / files[which]
 
 
@@ -160,12 +170,15 @@ def load(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunError(f"{path} is gone: the index names it, so the run was changed by hand.") from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, LookupError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise RunError(f"{path} is not a whole checkpoint ({reason}); try --checkpoint with another step.") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
         raise SchemaError(f"{path} has schema {found}, and this version reads schema {SCHEMA}.")
+    wrong = [part for part, kind in PARTS.items() if not isinstance(content.get(part), kind)]
+    if wrong:
+        raise RunError(f"{path} is not a whole checkpoint (no {', '.join(wrong)}): restore it.")
     return dict(content)
 
 
@@ -174,8 +187,54 @@ def saved_config(content: Mapping[str, Any], where: Path) -> TrainConfig:
     return from_dict(content["config"], str(where))
 
 
+def _is_kept(rule: Checkpoints, epoch: int, others: list[Saved]) -> bool:
+    """`every` keeps the first checkpoint of each span of `keep_every_epochs` epochs, wherever in an epoch it falls."""
+    if rule.keep != "every":
+        return rule.keep == "all"
+    kept = [saved.epoch // rule.keep_every_epochs for saved in others if saved.kept]
+    return epoch // rule.keep_every_epochs > max(kept, default=0)
+
+
+def _refuse_other_state(step: TrainStep, content: Mapping[str, Any]) -> None:
+    """Raise ConfigError or RunError where the step is not the one that the checkpoint was taken from."""
+    count, size = len(content["processes"]), step.world.size
+    if not content["optimisers"]:
+        raise RunError("the checkpoint holds imported weights and no optimiser: it translates and is not trained on.")
+    if count != size:
+        raise RunError(
+            f"the checkpoint was written by {count} process(es) and this run has {size}: resume with the same number, "
+            "since each has its own image pool."
+        )
+    changed = bound_keys(from_dict(content["config"], "the checkpoint"), step.config)
+    if changed:
+        raise ConfigError(
+            f"the checkpoint was made with other settings ({', '.join(changed)}): a resumed run keeps them; "
+            "put them back into the run's config.toml."
+        )
+
+
+def _refuse_lost_index(folder: Path) -> None:
+    """A kill can leave one checkpoint without an index, the very first; where there are more, somebody removed it."""
+    files = sorted(path.name for path in folder.glob("step-*.pt"))
+    if len(files) > 1:
+        raise RunError(f"{folder} holds {len(files)} checkpoints and no {INDEX}: restore it, or start a new run.")
+
+
 def _index_to_json(index: Index) -> dict[str, Any]:
     return {"schema": SCHEMA, "best": index.best, "checkpoints": [asdict(saved) for saved in index.saved]}
+
+
+def _index_from_json(content: Mapping[str, Any]) -> Index:
+    """Raises ValueError, KeyError or TypeError for anything that `_index_to_json` does not write."""
+    saved = tuple(Saved(**entry) for entry in content["checkpoints"])
+    best: str | None = content["best"]
+    for entry in saved:
+        numbers = (entry.step, entry.epoch, entry.kept, entry.metric or 0.0)
+        if not all(isinstance(number, int | float) for number in numbers) or Path(entry.file).name != entry.file:
+            raise ValueError(f"{entry} is no checkpoint")
+    if best is not None and best not in [entry.file for entry in saved]:
+        raise ValueError(f"the best, {best!r}, is not in it")
+    return Index(saved, best)
 
 
 def _not_saved(folder: Path, index: Index, error: OSError) -> str:

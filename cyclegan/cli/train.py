@@ -1,8 +1,16 @@
 """`cyclegan train` and `cyclegan configs`."""
 
+import os
+import shlex
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cyclegan.config import TrainConfig
+    from cyclegan.loop import Outcome
 
 
 @click.command()
@@ -28,27 +36,85 @@ def train(
 ) -> None:
     """Train the translator that CONFIG describes into the folder RUN.
 
-    CONFIG is a TOML file or the name of a ready one (see `cyclegan configs`).
+    CONFIG is a TOML file or the name of a ready one (see `cyclegan configs`). To go on with a run, type what started
+    it and add --resume, or name RUN/config.toml as CONFIG.
     """
-    from cyclegan.config import load_config
     from cyclegan.session import Request, train_run
 
-    given = [("data.path", data), ("data.path_b", data_b), ("compute.device", device)]
-    settings = load_config(config, [*changes, *(f"{key}={value}" for key, value in given if value is not None)])
+    places = {"data.path": data, "data.path_b": data_b}
+    given = {key: str(path.resolve()) for key, path in places.items() if path is not None}
+    settings = _settings(config, changes, given | ({"compute.device": device} if device else {}), run, resume)
     if dry_run:
         from cyclegan.estimate import describe_run
 
         click.echo(describe_run(settings))
         return
+    _refuse_place(run, settings.data.path)
     outcome = train_run(Request(settings, run, resume))
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks
+        _say_how_it_ended(outcome, run)
+    if not outcome.finished:
+        raise SystemExit(130)
+
+
+def _say_how_it_ended(outcome: "Outcome", run: Path) -> None:
+    quoted = shlex.quote(str(run))
     if not outcome.finished:
         click.echo(f"\nStopped and saved at step {outcome.step} of {outcome.total_steps}. Go on with:", err=True)
-        click.echo(f"  cyclegan train {run / 'config.toml'} {run} --resume", err=True)
-        raise SystemExit(130)
+        click.echo(f"  cyclegan train {shlex.quote(str(run / 'config.toml'))} {quoted} --resume", err=True)
+        return
     took = f"{outcome.seconds / 60:.1f} min, {outcome.seconds_waited_for_data:.1f} s of it waiting for data"
     click.echo(f"\nTrained {outcome.total_steps} steps in {took}.")
     click.echo(f"  look at    {run / 'samples' / 'latest.png'} and {run / 'losses.png'}")
-    click.echo(f"  translate  cyclegan translate {run} --split test")
+    click.echo(f"  translate  cyclegan translate {quoted} --split test")
+
+
+def _settings(config: str, changes: tuple[str, ...], given: dict[str, str], run: Path, resume: bool) -> "TrainConfig":
+    """CONFIG with what the command line changes; a run that is gone on with knows where its data is."""
+    from cyclegan.config import differing_keys, load_config
+
+    settings, own = load_config(config, changes, given), run / "config.toml"
+    if not resume or not own.is_file():
+        return settings
+    before = load_config(str(own))
+    if not settings.data.path:
+        places = {"data.path": before.data.path, "data.path_b": before.data.path_b}
+        settings = load_config(config, changes, places | given)
+    _refuse_other(before, settings, run)
+    new = differing_keys(before, settings)
+    if new:
+        click.echo(f"From here on {run} has another {', '.join(new)}.", err=True)
+    return settings
+
+
+def _refuse_other(before: "TrainConfig", settings: "TrainConfig", run: Path) -> None:
+    """Raise ConfigError for settings that a run keeps, and say which command has them all."""
+    from cgeval.errors import ConfigError
+    from cyclegan.config import bound_keys
+
+    changed = bound_keys(before, settings)
+    if changed:
+        command = f"cyclegan train {shlex.quote(str(run / 'config.toml'))} {shlex.quote(str(run))} --resume"
+        raise ConfigError(
+            f"{run} was started with another {', '.join(changed)}, which a resumed run keeps: `{command}` has its "
+            "settings; of yours only logging, checkpoints, compute and data.path may be new."
+        )
+
+
+def _refuse_place(run: Path, data: str) -> None:
+    """Raise OutputError, before any image is decoded, where no run can be written."""
+    from cgeval.errors import OutputError
+
+    there = next(path for path in (run, *run.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, and RUN is a folder to write a run into: name another.")
+    if data and run.resolve() == Path(data).resolve():
+        raise OutputError(f"{run} is the dataset: name another folder for the run, which writes its own files.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OutputError(f"nothing can be written into {there} ({error.strerror}): name another RUN.") from None
 
 
 @click.command()
@@ -61,7 +127,7 @@ def configs(name: str | None) -> None:
     ready = ready_configs()
     if name is None:
         for key, text in ready.items():
-            click.echo(f"{key:16} {text.splitlines()[0].removeprefix('# ')}")
+            click.echo(f"{key:20} {text.splitlines()[0].removeprefix('# ')}")
         return
     if name not in ready:
         raise ConfigError(f"no ready configuration {name!r}; there are {', '.join(ready)}.")
