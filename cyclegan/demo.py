@@ -21,7 +21,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> bool:
     if not streets.exists():
         say(f"1/3  drawing {TRAIN_IMAGES + TEST_IMAGES} street scenes into {streets}")
         write_streets(streets, train=TRAIN_IMAGES, test=TEST_IMAGES, size_px=SIZE_PX, seed=0)
-    config = load_config("demo", [f"data.path={streets}"])
+    config = load_config("demo", values={"data.path": str(streets.resolve())})
     say(f"2/3  training a small CycleGAN into {run_path} (two to three minutes on two cores)")
     started = (run_path / "run.json").exists()
     if not train_run(Request(config, run_path, resume=started)).finished:

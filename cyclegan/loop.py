@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from cgeval.errors import DataError
 from cyclegan import state
-from cyclegan.config import TrainConfig
+from cyclegan.config import MetricName, TrainConfig
 from cyclegan.data.sampling import prefetch
 from cyclegan.distributed import World, any_in_world, gather_to_lead, wait_for_all
 from cyclegan.graph import GraphedStep
@@ -23,7 +24,7 @@ from cyclegan.pictures import plot_losses
 from cyclegan.schedule import learning_rate_factor
 from cyclegan.show import write_samples
 from cyclegan.step import TrainStep
-from cyclegan.validation import improves, validate
+from cyclegan.validation import improves, refuse_unusable, validate
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Training:
     def __init__(self, config: TrainConfig, run_path: Path, inputs: Inputs, world: World, device: torch.device) -> None:
         self.config, self.run_path, self.inputs, self.world = config, run_path, inputs, world
         self.step = TrainStep(config, device, world)
+        if config.checkpoints.best_by != "none":
+            refuse_unusable(config.checkpoints.best_by, self.step.translator, inputs.dataset)
         self.learn = GraphedStep(self.step) if config.compute.cuda_graph else self.step
         self.journal = Journal(run_path, self.step.losses, world)
         self.position = state.Position(data_digest=inputs.digest)
@@ -119,7 +122,7 @@ class Training:
     def _after_epoch(self, epoch: int) -> None:
         metric = self.config.checkpoints.best_by
         done = epoch + 1
-        value = validate(self.step, self.inputs, metric) if metric != "none" else None
+        value = self._validated(metric)
         best = improves(metric, value, self.position.best.get("value"))
         if value is not None:
             self.journal.scalar(f"validation/{metric}", value, self.position.step)
@@ -129,6 +132,14 @@ class Training:
             )
         if done % self.config.checkpoints.every_epochs == 0 or best:
             self._save(value, best)
+
+    def _validated(self, metric: MetricName) -> float | None:
+        """None where nothing is to be measured. A vanished image must not cost the epoch, so it is saved first."""
+        try:
+            return None if metric == "none" else validate(self.step, self.inputs, metric)
+        except DataError:
+            self._save()
+            raise
 
     def _at(self, step: int) -> state.Position:
         return state.Position(step, step // self.steps_per_epoch, self.inputs.digest, self.position.best)

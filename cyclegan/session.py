@@ -1,21 +1,22 @@
 """A configuration and a path go in; the run is created or gone on with, trained under a lock, and described."""
 
+import shlex
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgeval.errors import ConfigError, RunError
+from cgeval.errors import ConfigError, OutputError, RunError
 from cgeval.files import lock, write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.allocator import keep_freed_memory
-from cyclegan.config import TrainConfig, differing_keys, load_config
+from cyclegan.config import TrainConfig, bound_keys, load_config
 from cyclegan.devices import choose_device
 from cyclegan.distributed import World, join_world, leave_world, wait_for_all
 from cyclegan.inputs import Inputs, open_inputs
 from cyclegan.loop import Outcome, Training
 from cyclegan.models import TRANSLATORS
-
-FREE_ON_RESUME = ("logging.", "checkpoints.", "compute.", "data.path")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def train_run(request: Request) -> Outcome:
             return _train(request, Training(config, request.run_path, open_inputs(config, world), world, device))
         refuse_wrong_start(request)
         inputs = open_inputs(config, World())
+        for path in inputs.dataset.skipped:
+            print(f"left out, since it is broken: {path}", file=sys.stderr)
         request.run_path.mkdir(parents=True, exist_ok=True)
         with lock(request.run_path / "train.lock"):
             start_or_continue(request, inputs)
@@ -68,7 +71,8 @@ def check_translator(config: TrainConfig) -> TrainConfig:
 
 
 def refuse_wrong_start(request: Request) -> None:
-    """Raise RunError if a run is there without --resume, or --resume without a run."""
+    """Raise RunError if a run is there without --resume or none is with it, OutputError where none can be written."""
+    _refuse_place(request.run_path, request.config.data.path)
     exists = (request.run_path / "run.json").is_file()
     if exists and not request.resume:
         raise RunError(
@@ -77,12 +81,24 @@ def refuse_wrong_start(request: Request) -> None:
     if request.resume and not exists:
         raise RunError(f"{request.run_path} holds no run to resume: leave --resume away to start one there.")
     if request.resume:
-        _refuse_other_settings(request)
+        refuse_other_settings(load_config(str(request.run_path / "config.toml")), request.config, request.run_path)
+
+
+def refuse_other_settings(before: TrainConfig, settings: TrainConfig, run_path: Path) -> None:
+    """Raise ConfigError for settings that a resumed run keeps, and say which command has them all."""
+    changed = bound_keys(before, settings)
+    if changed:
+        own = " ".join(shlex.quote(str(path)) for path in (run_path / "config.toml", run_path))
+        raise ConfigError(
+            f"{run_path} was started with another {', '.join(changed)}, which a resumed run keeps: "
+            f"`cyclegan train {own} --resume` has its settings; of yours only logging, checkpoints, compute and "
+            "data.path may be new."
+        )
 
 
 def start_or_continue(request: Request, inputs: Inputs) -> None:
-    """Write run.json and config.toml of a new run; for a resumed one, note changed settings that are free to change."""
-    config_file = request.run_path / "config.toml"
+    """Write config.toml, without which nothing resumes, then run.json of a new run."""
+    write_atomic(request.run_path / "config.toml", request.config.to_toml().encode())
     if not request.resume:
         dataset = inputs.dataset
         facts = {
@@ -99,25 +115,19 @@ def start_or_continue(request: Request, inputs: Inputs) -> None:
         if request.config.objective.name != "full":
             method = f"{method}:{request.config.objective.name}"
         Run.create(request.run_path, method=method, dataset=facts, producer=producer, settings=request.config.to_dict())
-    write_atomic(config_file, request.config.to_toml().encode())
 
 
-def resumed_config(run_path: Path, source: str | None, changes: tuple[str, ...]) -> TrainConfig:
-    """The run's own configuration with `changes`, unless a configuration file is given, which must then agree."""
-    own = run_path / "config.toml"
-    if source is None or (Path(source).resolve() == own.resolve()):
-        return load_config(str(own), changes)
-    return load_config(source, changes)
-
-
-def _refuse_other_settings(request: Request) -> None:
-    before = load_config(str(request.run_path / "config.toml"))
-    changed = [key for key in differing_keys(before, request.config) if not key.startswith(FREE_ON_RESUME)]
-    if changed:
-        raise ConfigError(
-            f"{request.run_path} was started with other settings ({', '.join(changed)}): a resumed run keeps them; "
-            "only logging, checkpoints, compute and data.path may change."
-        )
+def _refuse_place(run_path: Path, data: str) -> None:
+    there = next(path for path in (run_path, *run_path.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, and RUN is a folder to write a run into: name another.")
+    if data and run_path.resolve() == Path(data).resolve():
+        raise OutputError(f"{run_path} is the dataset: name another folder for the run, which writes its own files.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OutputError(f"nothing can be written into {there} ({error.strerror}): name another RUN.") from None
 
 
 def newest_step(run_path: Path) -> int:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from cgeval.images import from_network, write_png
 from cyclegan.inputs import Inputs
+from cyclegan.models import Translator
 from cyclegan.pictures import Picture, sample_grid
 from cyclegan.step import TrainStep
-
-NOISY_AT_TEST = frozenset({"pix2pix"})
 
 
 def write_samples(step: TrainStep, inputs: Inputs, folder: Path, at_step: int) -> Picture:
@@ -32,9 +31,9 @@ def to_pictures(batch: Tensor) -> list[Picture]:
     return [from_network(image) for image in batch.detach().float().cpu().numpy()]
 
 
-def at_test_time(network: nn.Module, translator: str) -> nn.Module:
-    """The network as it translates: pix2pix keeps its noise and the image's own statistics (Isola et al., 3.4)."""
-    return network.train(translator in NOISY_AT_TEST)
+def at_test_time(network: nn.Module, translator: Translator) -> nn.Module:
+    """The network as it translates: quiet, unless the method keeps its noise."""
+    return network.train(translator.noisy_at_test)
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def undisturbed(step: TrainStep) -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices), torch.no_grad():
             torch.manual_seed(0)
-            at_test_time(networks, step.config.translator)
+            at_test_time(networks, step.translator)
             yield
     finally:
         for module, mode in modes.items():

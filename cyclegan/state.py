@@ -78,6 +78,8 @@ def process_state(step: TrainStep) -> dict[str, Any]:
     rng = {"cpu": torch.get_rng_state()}
     if step.device.type == "cuda":
         rng["cuda"] = torch.cuda.get_rng_state(step.device)
+    if step.device.type == "mps":
+        rng["mps"] = torch.mps.get_rng_state()
     return {"pools": _on_host(step.translator.pools.state_dict()), "rng": rng}
 
 
@@ -104,6 +106,8 @@ def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
     torch.set_rng_state(mine["rng"]["cpu"])
     if step.device.type == "cuda" and "cuda" in mine["rng"]:
         torch.cuda.set_rng_state(mine["rng"]["cuda"], step.device)
+    if step.device.type == "mps" and "mps" in mine["rng"]:
+        torch.mps.set_rng_state(mine["rng"]["mps"])
     return Position(content["step"], content["epoch"], content["data_digest"], dict(content["best"]))
 
 

@@ -85,7 +85,7 @@ def load_generators(run_path: Path, which: str = "newest", device: torch.device 
         if name in content["networks"]:
             network = translator.networks[name]
             network.load_state_dict(content["networks"][name])
-            ready[direction] = at_test_time(network, config.translator).to(device or torch.device("cpu"))
+            ready[direction] = at_test_time(network, translator).to(device or torch.device("cpu"))
     if not ready:
         raise RunError(f"{path} holds no generator: restore it, or take another --checkpoint.")
     return Generators(config, ready, which, path.name, int(content["step"]))

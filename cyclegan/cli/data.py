@@ -16,7 +16,7 @@ def data() -> None:
 @click.option("--skip-broken", is_flag=True, help="Leave broken files out and name them.")
 def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
     """Say what the trainer sees in FOLDER: domains, counts, pairs, label maps, broken files."""
-    from cyclegan.data.cache import are_flat
+    from cyclegan.data.cache import domain_load
     from cyclegan.data.layout import open_dataset
 
     dataset = open_dataset(folder, data_b, skip_broken=skip_broken)
@@ -24,10 +24,9 @@ def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
     click.echo(f"{dataset.name}: {pairing}, A = {dataset.domains[0]}, B = {dataset.domains[1]}")
     for split in dataset.splits.values():
         click.echo(f"  {split.name:6}{len(split.a):6} of A {len(split.b):6} of B")
-    first = next(iter(dataset.splits.values()))
-    for domain, files in (("A", first.a), ("B", first.b)):
-        labels = dataset.label_domain == domain or are_flat(files)
-        click.echo(f"  {domain} is resized with {'nearest (label maps)' if labels else 'bicubic'}")
+    for domain in ("A", "B"):
+        filter = domain_load(dataset, domain, 1).filter
+        click.echo(f"  {domain} is resized with {filter}{' (label maps)' if filter == 'nearest' else ''}")
     for path in dataset.skipped:
         click.echo(f"  skipped {path}")
 

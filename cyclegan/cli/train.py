@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,6 @@ def train(
 
         click.echo(describe_run(settings))
         return
-    _refuse_place(run, settings.data.path)
     outcome = train_run(Request(settings, run, resume))
     if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks
         _say_how_it_ended(outcome, run)
@@ -72,6 +70,7 @@ def _say_how_it_ended(outcome: "Outcome", run: Path) -> None:
 def _settings(config: str, changes: tuple[str, ...], given: dict[str, str], run: Path, resume: bool) -> "TrainConfig":
     """CONFIG with what the command line changes; a run that is gone on with knows where its data is."""
     from cyclegan.config import differing_keys, load_config
+    from cyclegan.session import refuse_other_settings
 
     settings, own = load_config(config, changes, given), run / "config.toml"
     if not resume or not own.is_file():
@@ -80,41 +79,11 @@ def _settings(config: str, changes: tuple[str, ...], given: dict[str, str], run:
     if not settings.data.path:
         places = {"data.path": before.data.path, "data.path_b": before.data.path_b}
         settings = load_config(config, changes, places | given)
-    _refuse_other(before, settings, run)
+    refuse_other_settings(before, settings, run)
     new = differing_keys(before, settings)
     if new:
         click.echo(f"From here on {run} has another {', '.join(new)}.", err=True)
     return settings
-
-
-def _refuse_other(before: "TrainConfig", settings: "TrainConfig", run: Path) -> None:
-    """Raise ConfigError for settings that a run keeps, and say which command has them all."""
-    from cgeval.errors import ConfigError
-    from cyclegan.config import bound_keys
-
-    changed = bound_keys(before, settings)
-    if changed:
-        command = f"cyclegan train {shlex.quote(str(run / 'config.toml'))} {shlex.quote(str(run))} --resume"
-        raise ConfigError(
-            f"{run} was started with another {', '.join(changed)}, which a resumed run keeps: `{command}` has its "
-            "settings; of yours only logging, checkpoints, compute and data.path may be new."
-        )
-
-
-def _refuse_place(run: Path, data: str) -> None:
-    """Raise OutputError, before any image is decoded, where no run can be written."""
-    from cgeval.errors import OutputError
-
-    there = next(path for path in (run, *run.absolute().parents) if path.exists() or path.is_symlink())
-    if not there.is_dir():
-        raise OutputError(f"{there} is a file, and RUN is a folder to write a run into: name another.")
-    if data and run.resolve() == Path(data).resolve():
-        raise OutputError(f"{run} is the dataset: name another folder for the run, which writes its own files.")
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise OutputError(f"nothing can be written into {there} ({error.strerror}): name another RUN.") from None
 
 
 @click.command()

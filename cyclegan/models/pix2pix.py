@@ -19,6 +19,7 @@ class Pix2Pix(Translator):
     """Generator and conditional PatchGAN; the discriminator learns first in each step, as in the reference."""
 
     needs_pairs = True
+    noisy_at_test = True
 
     def __init__(self, config: TrainConfig) -> None:
         if config.objective.name != "full":

@@ -47,10 +47,12 @@ class Translator(ABC):
     """A method of image-to-image translation between domains A and B.
 
     networks: every trained network by name; pools: image pools by name; phases: in the order they learn;
-    directions: which generator translates "AtoB" and "BtoA"; panels: the sample grid's columns.
+    directions: which generator translates "AtoB" and "BtoA"; panels: the sample grid's columns; noisy_at_test:
+    whether dropout and the images' own statistics stay when it translates.
     """
 
     needs_pairs: bool = False
+    noisy_at_test: bool = False
     networks: nn.ModuleDict
     pools: nn.ModuleDict
     phases: tuple[Phase, ...]
