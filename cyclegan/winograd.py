@@ -138,29 +138,25 @@ class _WeightTransform(torch.autograd.Function):
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, transformed: Tensor, tile: TileSize) -> Tensor:
-        ctx.save_for_backward(x, transformed)
         ctx.plan = plan = _plan(tile, x.shape[2], x.shape[3], x.dtype, x.device)
-        m = torch.bmm(_tiles(x, plan), transformed.transpose(1, 2))
+        tiles = plan.cut(_as_table(x)).view(plan.positions, -1, x.shape[1])  # V [t * t, tiles * N, C]
+        ctx.save_for_backward(tiles, transformed)
+        m = torch.bmm(tiles, transformed.transpose(1, 2))
         return _as_image(plan.join(m.view(-1, len(x) * m.shape[2])), x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, transformed = ctx.saved_tensors
+        tiles, transformed = ctx.saved_tensors
         plan: _Plan = ctx.plan
         dm = plan.join_transposed(_as_table(grad)).view(len(transformed), -1, grad.shape[1])
         dx = du = None
         if ctx.needs_input_grad[1]:
-            du = torch.bmm(dm.transpose(1, 2), _tiles(x, plan))
+            du = torch.bmm(dm.transpose(1, 2), tiles)
         if ctx.needs_input_grad[0]:
             dv = torch.bmm(dm, transformed)
-            dx = _as_image(plan.cut_transposed(dv.view(-1, len(x) * dv.shape[2])), x)
+            dx = _as_image(plan.cut_transposed(dv.view(-1, len(grad) * dv.shape[2])), grad)
         return dx, du, None
-
-
-def _tiles(x: Tensor, plan: "_Plan") -> Tensor:
-    """V [t * t, tiles * N, C]; made again in the backward pass, being 2 to 4 times as large as x."""
-    return plan.cut(_as_table(x)).view(plan.positions, -1, x.shape[1])
 
 
 def _as_table(x: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ def test_an_unwritable_place_is_named_before_anything_is_decoded(command, images
     def forbidden(dir: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("cyclegan.cli.train.tempfile.TemporaryFile", forbidden)
+    monkeypatch.setattr("cyclegan.session.tempfile.TemporaryFile", forbidden)
     answer = command("train", "small", "a/b", "--data", images)
     refused(answer, "nothing can be written into", "Read-only file system")
     assert "decoding" not in answer.err
