@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ import pytest
 from cgeval import runs
 from cgeval.errors import SealError
 from cgeval.images import read_rgb
+from cgeval.labels import label_set
 from cgeval.records import KINDS, current, read_records
 from cgeval.runs import Run
+from cyclegan.config import TrainConfig
+from cyclegan.data.layout import FACTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -229,3 +233,43 @@ def test_the_files_that_are_drawn_are_described():
     for name in re.findall(r"^  (\S+)", drawing[1], flags=re.MULTILINE):
         last = name.rstrip("/").rpartition("/")[2].partition("<")[0].partition(".")[0]
         assert not last or last in text.replace(drawing[0], ""), name
+
+
+# Settings, keys and figures
+
+
+def test_every_setting_is_described():
+    described = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    settings = dotted_names(TrainConfig().to_dict())
+    assert [name for name in settings if f"`{name}`" not in described] == []
+
+
+def dotted_names(settings: dict, prefix: str = "") -> list[str]:
+    """Dotted names of all settings."""
+    names: list[str] = []
+    for key, value in settings.items():
+        names += dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
+
+
+def test_every_key_of_a_dataset_is_described_and_no_other():
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    section = page.split("## dataset.toml")[1].split("A label set of your own")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == list(FACTS)
+
+
+def test_the_label_set_that_is_written_out_can_be_read(tmp_path):
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (tmp_path / "kitchen.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    kitchen = label_set(tmp_path / "kitchen.toml")
+    assert [(label.name, label.ignore) for label in kitchen.labels] == [("table", False), ("void", True)]
+
+
+def test_the_figures_are_those_that_were_measured():
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "benchmarks" / "results" / "train_step_cpu.json").read_text(encoding="utf-8"))
+    for result in measured["results"]:
+        faster, convolution = result["faster"], result["case"]["changes"][0].partition("=")[2]
+        ratio = f"{faster['median']:.2f} [{faster['low']:.2f}, {faster['high']:.2f}]"
+        row = f"| {result['case']['size_px']} | `{convolution}` | {ratio} | {result['losses_differ']:.1e} |"
+        assert row in page
