@@ -111,15 +111,10 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False
-    compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
+    # The compiler's modes that capture graphs of their own free images which a later phase of the step still reads.
+    compile: Literal["off", "default", "max-autotune-no-cudagraphs"] = "off"
     cuda_graph: bool = False
     threads: int = Field(0, ge=0, le=4096)
-
-    @model_validator(mode="after")
-    def _one_graph(self) -> "Compute":
-        if self.cuda_graph and self.compile not in ("off", "default"):
-            raise ValueError(f"cuda_graph = true and compile = {self.compile!r} both capture graphs; choose one")
-        return self
 
 
 class Checkpoints(Section):
@@ -167,6 +162,26 @@ class TrainConfig(Section):
         if self.data.crop_px % multiple:
             found, name = self.data.crop_px, self.networks.generator
             raise ValueError(f"data.crop_px = {found}, and {name} needs a multiple of {multiple}")
+        return self
+
+    @model_validator(mode="after")
+    def _discriminator_fits(self) -> "TrainConfig":
+        """The last layer before the scores must have an area to be normalised over."""
+        layers, px = self.networks.disc_layers, self.data.crop_px
+        if px // 2**layers - 1 < 2:
+            raise ValueError(
+                f"networks.disc_layers = {layers} needs data.crop_px of at least {3 * 2**layers}, and it is {px}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_compiled(self) -> "TrainConfig":
+        if self.compute.compile == "off":
+            return self
+        if self.objective.gan == "wgan_gp":
+            raise ValueError("compute.compile cannot differentiate wgan_gp's penalty twice: set it to 'off'")
+        if self.networks.convolution != "direct":
+            raise ValueError("compute.compile goes with networks.convolution = 'direct' only: set one of them back")
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,10 +9,15 @@ that a method needs to be distributed. Start with `torchrun --nproc-per-node N -
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=2)  # the others wait while the leading process decodes a dataset
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,12 @@ def join_world(device_type: str) -> World:
     """Join the group that torchrun's environment describes; alone without it."""
     if "WORLD_SIZE" not in os.environ:
         return World()
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if device_type == "cuda":
+        torch.cuda.set_device(local_rank)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
-    return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo", timeout=PATIENCE)
+    return World(dist.get_rank(), dist.get_world_size(), local_rank)
 
 
 def leave_world() -> None:
@@ -83,6 +91,15 @@ def gather_to_lead(value: object, world: World) -> list[object]:
     values: list[object] | None = [None] * world.size if world.leads else None
     dist.gather_object(value, values)
     return values or []
+
+
+def from_lead(value: T, world: World) -> T:
+    """The leading process's value, in every process."""
+    if world.size == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
 
 
 def wait_for_all(world: World) -> None:

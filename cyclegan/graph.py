@@ -35,7 +35,7 @@ class GraphedStep:
         static_a, static_b, static_draws = real_a.clone(), real_b.clone(), _copied(draws)
         self.inputs = _tensors(static_a, static_b, static_draws)
         before = self._state()
-        saved = [tensor.clone() for tensor in before]
+        saved, random = [tensor.clone() for tensor in before], torch.cuda.get_rng_state(self.step.device)
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -43,6 +43,7 @@ class GraphedStep:
                 self.step(static_a, static_b, static_draws)
         torch.cuda.current_stream().wait_stream(side)
         self._put_back(before, saved)
+        torch.cuda.set_rng_state(random, self.step.device)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.losses = self.step(static_a, static_b, static_draws)

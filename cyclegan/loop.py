@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from cgeval.errors import DataError
+from cgeval.errors import DataError, RunError
+from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.config import MetricName, TrainConfig
 from cyclegan.data.sampling import prefetch
-from cyclegan.distributed import World, any_in_world, gather_to_lead, wait_for_all
+from cyclegan.distributed import World, any_in_world, from_lead, gather_to_lead, wait_for_all
 from cyclegan.graph import GraphedStep
 from cyclegan.inputs import Inputs
 from cyclegan.interrupt import Stop, stop_on_signal
@@ -54,6 +55,7 @@ class Training:
         self.waited = 0.0
         torch.manual_seed((config.seed + world.rank) % 2**63)  # dropout's stream; a checkpoint carries its state
         self.saved_at_step = -1
+        self.unmeasured = False
 
     @property
     def checkpoints(self) -> Path:
@@ -62,12 +64,15 @@ class Training:
 
     def resume(self) -> None:
         """Go back to the newest whole checkpoint; from the start where there is none yet."""
-        if state.read_index(self.checkpoints).newest is None:
-            return
-        content = state.load(state.find(self.checkpoints))
-        self.position = state.restore(self.step, content)
-        self.saved_at_step = self.position.step
-        self.inputs.refuse_other_data(self.position.data_digest)
+        newest = state.read_index(self.checkpoints).newest
+        if newest is not None:
+            self.position = state.restore(self.step, state.load(self.checkpoints / newest.file))
+            self.saved_at_step = self.position.step
+            wanted = self.config.checkpoints.best_by != "none"
+            self.unmeasured = wanted and newest.metric is None and self._ends_epoch() and self.position.step > 0
+        self._refuse_another_folder()
+        begun_on = Run.open(self.run_path).info.dataset.get("training_digest", "")
+        self.inputs.refuse_other_data(self.position.data_digest if newest else str(begun_on))
 
     def run(self) -> Outcome:
         """Train to the end, or until asked to stop; the state is on disk either way."""
@@ -75,6 +80,8 @@ class Training:
         self.saved_at = begun
         self.journal.open(self.position.step, self.total_steps, tensorboard=self.config.logging.tensorboard)
         try:
+            if self.unmeasured:
+                self._after_epoch(self.position.epoch - 1)
             with stop_on_signal() as stop:
                 while self.position.step < self.total_steps and not self._stopping(stop):
                     self._epoch(stop)
@@ -95,7 +102,7 @@ class Training:
                 device = self.step.device
                 losses = self.learn(real_a.to(device, non_blocking=True), real_b.to(device, non_blocking=True), draws)
                 self._after_step(losses, epoch)
-                if self._stopping(stop):
+                if not self._ends_epoch() and self._stopping(stop):
                     return
         finally:
             feed.close()
@@ -115,11 +122,11 @@ class Training:
             self._tell()
         if step % logging.samples_every_steps == 0:
             self._show()
-        overdue = time.monotonic() - self.saved_at > 60 * self.config.checkpoints.every_minutes
-        if any_in_world(overdue, self.world, self.step.device):
+        if not self._ends_epoch() and self._is_overdue():
             self._save()
 
     def _after_epoch(self, epoch: int) -> None:
+        """Validate and save; only here, so that a checkpoint at an epoch's end has its metric."""
         metric = self.config.checkpoints.best_by
         done = epoch + 1
         value = self._validated(metric)
@@ -130,16 +137,43 @@ class Training:
             self.position = state.Position(
                 self.position.step, done, self.inputs.digest, {"value": value, "step": float(self.position.step)}
             )
-        if done % self.config.checkpoints.every_epochs == 0 or best:
+        if done % self.config.checkpoints.every_epochs == 0 or best or self._is_overdue():
             self._save(value, best)
 
     def _validated(self, metric: MetricName) -> float | None:
-        """None where nothing is to be measured. A vanished image must not cost the epoch, so it is saved first."""
-        try:
-            return None if metric == "none" else validate(self.step, self.inputs, metric)
-        except DataError:
+        """Measured by the leading process, for all; None where nothing is to be measured.
+
+        A vanished image must not cost the epoch, so it is saved before the error is told.
+        """
+        if metric == "none":
+            return None
+        nothing: tuple[float | None, str | None] = (None, None)
+        value, problem = from_lead(self._measured(metric) if self.world.leads else nothing, self.world)
+        if problem is not None:
             self._save()
-            raise
+            raise DataError(problem)
+        return value
+
+    def _measured(self, metric: MetricName) -> tuple[float | None, str | None]:
+        try:
+            return validate(self.step, self.inputs, metric), None
+        except DataError as error:
+            return None, str(error)
+
+    def _ends_epoch(self) -> bool:
+        return self.position.step % self.steps_per_epoch == 0
+
+    def _is_overdue(self) -> bool:
+        overdue = time.monotonic() - self.saved_at > 60 * self.config.checkpoints.every_minutes
+        return any_in_world(overdue, self.world, self.step.device)
+
+    def _refuse_another_folder(self) -> None:
+        """Each machine of a group reads the run for itself, so all must see the same one."""
+        if from_lead(self.position.step, self.world) != self.position.step:
+            raise RunError(
+                f"process {self.world.rank} finds another state in {self.run_path} than the leading one: the run and "
+                "the data must lie on a disk that all machines share."
+            )
 
     def _at(self, step: int) -> state.Position:
         return state.Position(step, step // self.steps_per_epoch, self.inputs.digest, self.position.best)

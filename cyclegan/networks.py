@@ -38,7 +38,10 @@ class InstanceNorm(nn.Module):
             return F.instance_norm(x, eps=EPSILON)
         pixels = x.permute(2, 3, 0, 1)
         if pixels.is_contiguous():
-            return _normalised(pixels.flatten(2).flatten(0, 1)).view_as(pixels).permute(2, 3, 0, 1)
+            normal = _normalised(pixels.flatten(2).flatten(0, 1))
+            if len(x) == 1:  # strides by which the next layer sees that this is channels-last memory
+                return normal.view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
+            return normal.view_as(pixels).permute(2, 3, 0, 1)
         if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
             return torch.cat([_normalised(x[i : i + 1]) for i in range(len(x))])
         return _normalised(x.reshape(1, -1, *x.shape[2:])).view_as(x)

@@ -21,6 +21,7 @@ from cgeval.errors import ConfigError, WeightsError
 from cgeval.files import write_atomic
 from cyclegan.config import Networks, TrainConfig
 from cyclegan.interop import GENERATORS, places_for
+from cyclegan.models import TRANSLATORS
 from cyclegan.models.generators import build_generator
 
 TOLERANCE = 1e-4
@@ -62,7 +63,7 @@ def frozen_generator(weights: Mapping[str, Tensor], config: TrainConfig) -> nn.M
     """The generator as it translates, without its noise; Winograd convolutions become the direct ones they equal."""
     network = build_generator(config.networks.model_copy(update={"convolution": "direct"}))
     network.load_state_dict(dict(weights))
-    if config.translator == "pix2pix":
+    if TRANSLATORS[config.translator].noisy_at_test:
         _use_own_statistics(network)
     return network.eval().requires_grad_(False)
 

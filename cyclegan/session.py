@@ -46,7 +46,8 @@ def train_run(request: Request) -> Outcome:
             print(f"left out, since it is broken: {path}", file=sys.stderr)
         request.run_path.mkdir(parents=True, exist_ok=True)
         with lock(request.run_path / "train.lock"):
-            start_or_continue(request, inputs)
+            if not request.resume:
+                start(request, inputs)
             wait_for_all(world)
             if world.size > 1:
                 inputs = open_inputs(config, world)
@@ -58,6 +59,8 @@ def train_run(request: Request) -> Outcome:
 def _train(request: Request, training: Training) -> Outcome:
     if request.resume:
         training.resume()
+        if training.world.leads:
+            write_settings(request)
     return training.run()
 
 
@@ -96,25 +99,24 @@ def refuse_other_settings(before: TrainConfig, settings: TrainConfig, run_path: 
         )
 
 
-def start_or_continue(request: Request, inputs: Inputs) -> None:
+def start(request: Request, inputs: Inputs) -> None:
     """Write config.toml, without which nothing resumes, then run.json of a new run."""
-    write_atomic(request.run_path / "config.toml", request.config.to_toml().encode())
-    if not request.resume:
-        dataset = inputs.dataset
-        facts = {
-            "name": dataset.name,
-            "path": str(dataset.root.resolve()),
-            "paired": dataset.paired,
-            "domains": {"A": dataset.domains[0], "B": dataset.domains[1]},
-            "label_set": dataset.label_set,
-            "label_domain": dataset.label_domain,
-            "training_digest": inputs.digest,
-        }
-        producer = {"name": "cyclegan", "version": __version__}
-        method = request.config.translator
-        if request.config.objective.name != "full":
-            method = f"{method}:{request.config.objective.name}"
-        Run.create(request.run_path, method=method, dataset=facts, producer=producer, settings=request.config.to_dict())
+    write_settings(request)
+    dataset = inputs.dataset
+    facts = {
+        "name": dataset.name,
+        "path": str(dataset.root.resolve()),
+        "paired": dataset.paired,
+        "domains": {"A": dataset.domains[0], "B": dataset.domains[1]},
+        "label_set": dataset.label_set,
+        "label_domain": dataset.label_domain,
+        "training_digest": inputs.digest,
+    }
+    producer = {"name": "cyclegan", "version": __version__}
+    method = request.config.translator
+    if request.config.objective.name != "full":
+        method = f"{method}:{request.config.objective.name}"
+    Run.create(request.run_path, method=method, dataset=facts, producer=producer, settings=request.config.to_dict())
 
 
 def _refuse_place(run_path: Path, data: str) -> None:
@@ -128,6 +130,11 @@ def _refuse_place(run_path: Path, data: str) -> None:
             pass
     except OSError as error:
         raise OutputError(f"nothing can be written into {there} ({error.strerror}): name another RUN.") from None
+
+
+def write_settings(request: Request) -> None:
+    """Write config.toml; for a resumed run only once it is known that it can go on."""
+    write_atomic(request.run_path / "config.toml", request.config.to_toml().encode())
 
 
 def newest_step(run_path: Path) -> int:

@@ -42,9 +42,10 @@ def undisturbed(step: TrainStep) -> Iterator[None]:
     networks = step.translator.networks
     modes = {module: module.training for module in networks.modules()}
     buffers = [(buffer, buffer.clone()) for buffer in networks.buffers()]
-    devices = [step.device] if step.device.type == "cuda" else []
+    devices = [step.device.index or 0] if step.device.type in ("cuda", "mps") else []
+    kind = step.device.type if devices else "cuda"
     try:
-        with torch.random.fork_rng(devices), torch.no_grad():
+        with torch.random.fork_rng(devices, device_type=kind), torch.no_grad():
             torch.manual_seed(0)
             at_test_time(networks, step.translator)
             yield

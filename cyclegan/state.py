@@ -27,6 +27,7 @@ from cyclegan.step import TrainStep
 
 SCHEMA = 1
 INDEX = "index.json"
+OWN_WAY = ("lr", "fused", "capturable", "foreach")
 PARTS = {
     "config": dict,
     "step": int,
@@ -97,10 +98,7 @@ def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
     for name, network in step.translator.networks.items():
         network.load_state_dict(content["networks"][name])
     for name, optimiser in step.optimisers.items():
-        rates = [group["lr"] for group in optimiser.param_groups]
-        optimiser.load_state_dict(content["optimisers"][name])
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate
+        _restore_optimiser(optimiser, content["optimisers"][name])
     mine = content["processes"][step.world.rank]
     step.translator.pools.load_state_dict(mine["pools"])
     torch.set_rng_state(mine["rng"]["cpu"])
@@ -109,6 +107,22 @@ def restore(step: TrainStep, content: Mapping[str, Any]) -> Position:
     if step.device.type == "mps" and "mps" in mine["rng"]:
         torch.mps.set_rng_state(mine["rng"]["mps"])
     return Position(content["step"], content["epoch"], content["data_digest"], dict(content["best"]))
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """The moments of a checkpoint, in this step's own way of computing: `compute` may change on resume.
+
+    Fused Adam walks raw memory, so each moment gets its parameter's memory order.
+    """
+    own = [{key: group[key] for key in OWN_WAY if key in group} for group in optimiser.param_groups]
+    groups = [group | way for group, way in zip(saved["param_groups"], own, strict=True)]
+    optimiser.load_state_dict({"state": saved["state"], "param_groups": groups})
+    for group, way in zip(optimiser.param_groups, own, strict=True):
+        group.update(way)
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim():
+                state[key] = torch.empty_like(parameter).copy_(value)
 
 
 def save(folder: Path, content: Mapping[str, Any], *, metric: float | None, is_best: bool, rule: Checkpoints) -> Path:
@@ -128,9 +142,10 @@ def save(folder: Path, content: Mapping[str, Any], *, metric: float | None, is_b
         write_json_atomic(folder / INDEX, _index_to_json(Index((*staying, entry), best)))
     except OSError as error:
         raise OutputError(_not_saved(folder, index, error)) from error
-    for saved in others:
-        if saved not in staying:
-            (folder / saved.file).unlink(missing_ok=True)
+    named = {file, *(saved.file for saved in staying)}
+    for path in folder.glob("step-*.pt"):
+        if path.name not in named:  # also one that a kill left there before the index named it
+            path.unlink(missing_ok=True)
     return folder / file
 
 

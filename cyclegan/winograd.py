@@ -122,9 +122,7 @@ def _ordered(x: Tensor) -> Tensor:
 class _WeightTransform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tile: TileSize) -> Tensor:
-        g = _transforms(tile).weight
-        ctx.both = torch.kron(g, g).to(weight)
-        both: Tensor = ctx.both
+        ctx.both = both = _both_sides(tile, weight.dtype, weight.device)
         return (both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
 
     @staticmethod
@@ -207,6 +205,13 @@ def _transforms(tile: int) -> _Transforms:
     g[-1, -1] = a[-1, -1] = 1
     b[np.abs(b) < 1e-12] = 0
     return _Transforms(torch.from_numpy(b), torch.from_numpy(g), torch.from_numpy(a))
+
+
+@lru_cache(maxsize=8)
+def _both_sides(tile: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """G applied to rows and columns at once: [t * t, 9]. On the device before a CUDA graph is captured."""
+    g = _transforms(tile).weight
+    return torch.kron(g, g).to(device, dtype)
 
 
 class _Entries(NamedTuple):

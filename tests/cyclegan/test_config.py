@@ -1,11 +1,13 @@
 """Configurations: the paper's defaults, one sentence for each mistake, and a round trip through TOML."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cgeval.errors import ConfigError
 from cyclegan.config import TrainConfig, bound_keys, differing_keys, load_config, ready_configs
+from cyclegan.step import TrainStep
 
 READY = sorted(ready_configs())
 
@@ -150,7 +152,7 @@ def test_changes_are_typed_and_named():
         ("optimiser.learning_rate=nan", ["optimiser.learning_rate", "finite"]),
         ("seed=-1", ["seed", "greater than or equal to 0"]),
         ("compute.threads=100000", ["compute.threads", "4096"]),
-        ("compute.compile=reduce-overhead", ["choose one"]),
+        ("compute.compile=reduce-overhead", ["compute.compile", "max-autotune-no-cudagraphs"]),
         ("data.path=\udcff", ["data.path", "Unicode"]),
     ],
 )
@@ -160,6 +162,28 @@ def test_mistakes_get_one_sentence(change, words):
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["compute.compile=default", "objective.gan=wgan_gp"], ["compute.compile", "wgan_gp"]),
+        (["compute.compile=default", "networks.convolution=winograd4"], ["compute.compile", "direct"]),
+        (["networks.disc_layers=5", "data.crop_px=64"], ["networks.disc_layers = 5", "at least 96", "64"]),
+        (["networks.disc_layers=3", "data.crop_px=20"], ["networks.disc_layers = 3", "at least 24", "20"]),
+    ],
+)
+def test_settings_that_cannot_go_together_are_refused(changes, words):
+    with pytest.raises(ConfigError) as error:
+        load_config("small", changes)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_the_smallest_crop_for_a_discriminator_trains():
+    config = load_config("small", ["networks.disc_layers=3", "data.crop_px=24", "data.load_px=28", "networks.width=4"])
+    step = TrainStep(config, torch.device("cpu"))
+    assert torch.isfinite(step(torch.rand(1, 3, 24, 24), torch.rand(1, 3, 24, 24), step.draws(0))).all()
 
 
 def test_missing_and_broken_files_are_named(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import torch
 from cgeval.errors import ConfigError, NonFiniteLossError, OutputError, RunBusyError, RunError
 from cgeval.files import lock
 from cyclegan import state
+from cyclegan.distributed import World
+from cyclegan.inputs import open_inputs
 from cyclegan.loop import Training
 from cyclegan.session import Request, train_run
+from cyclegan.step import TrainStep
 
 
 def final_state(run: Path) -> dict[str, torch.Tensor]:
@@ -71,6 +75,64 @@ def test_interrupted_run_equals_uninterrupted(small, tmp_path, monkeypatch, step
     assert_same(tmp_path / "whole", tmp_path / "halves")
 
 
+@pytest.mark.parametrize("steps", [6, 7])
+def test_the_best_is_resumed_too(small, tmp_path, monkeypatch, steps):
+    """Also by a run that was stopped on the last step of an epoch, whose checkpoint must have its metric."""
+    config = small(
+        "checkpoints.best_by=cycle_l1",
+        "checkpoints.validation_split=test",
+        "checkpoints.keep=all",
+        "networks.dropout=true",
+    )
+    train_run(Request(config, tmp_path / "whole", resume=False))
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        train_run(Request(config, tmp_path / "halves", resume=False))
+    train_run(Request(config, tmp_path / "halves", resume=True))
+    assert_same(tmp_path / "whole", tmp_path / "halves")
+    whole, halves = (state.read_index(tmp_path / name / "checkpoints") for name in ("whole", "halves"))
+    metrics = {saved.step: saved.metric for saved in whole.saved}
+    assert None not in metrics.values()
+    assert {saved.step: saved.metric for saved in halves.saved if saved.step in metrics} == metrics
+    assert halves.best == whole.best
+
+
+@pytest.mark.parametrize("change", ["compute.channels_last=true", "compute.threads=2"])
+def test_how_it_is_computed_may_change_on_resume(small, tmp_path, monkeypatch, change):
+    """Fused Adam walks raw memory: moments in another memory order than their weights would be scrambled."""
+    train_run(Request(small(), tmp_path / "whole", resume=False))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 10)
+        train_run(Request(small(), tmp_path / "halves", resume=False))
+    training = Training(small(change), tmp_path / "halves", open_inputs(small(), World()), World(), torch.device("cpu"))
+    training.resume()
+    for optimiser in training.step.optimisers.values():
+        for parameter, moments in optimiser.state.items():
+            assert moments["exp_avg"].stride() == parameter.stride()
+    train_run(Request(small(change), tmp_path / "halves", resume=True))
+    one, other = (final_state(tmp_path / name) for name in ("whole", "halves"))
+    weights = [place for place in one if place.startswith("networks/") and place.endswith("weight")]
+    assert max(float((one[place] - other[place]).abs().max()) for place in weights) < 2e-3
+
+
+@pytest.mark.parametrize("saved", [{"capturable": True, "fused": False}, {"capturable": False, "fused": True}])
+def test_an_optimiser_goes_on_in_its_own_way(small, saved):
+    """A checkpoint of a CUDA graph's capturable Adam goes on without one, and the other way round."""
+    step = TrainStep(small(), torch.device("cpu"))
+    images = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    step(*images, step.draws(0))
+    content = state.capture(step, state.Position(1), [state.process_state(step)])
+    for optimiser in content["optimisers"].values():
+        for group in optimiser["param_groups"]:
+            group.update(saved)
+    again = TrainStep(small(), torch.device("cpu"))
+    state.restore(again, content)
+    for optimiser in again.optimisers.values():
+        assert [(group["fused"], group["capturable"]) for group in optimiser.param_groups] == [(True, False)]
+    one, other = step(*images, step.draws(1)), again(*images, again.draws(1))
+    assert torch.equal(one, other)
+
+
 def spawn(config_file: Path, run: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "cyclegan", "train", str(config_file), str(run), *options]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -100,6 +162,8 @@ def test_sigkill_in_a_real_process(small, tmp_path):
     steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert not list(run.rglob("*.tmp*"))
+    named = {saved.file for saved in state.read_index(run / "checkpoints").saved}
+    assert {path.name for path in (run / "checkpoints").glob("*.pt")} == named
 
 
 @pytest.mark.slow
@@ -178,8 +242,27 @@ def test_other_images_are_refused_on_resume(small, images, tmp_path):
     run = tmp_path / "run"
     train_run(Request(small(), run, resume=False))
     (images / "trainA" / "a0.png").write_bytes((images / "trainB" / "b0.png").read_bytes())
+    before = (run / "config.toml").read_text()
+    with pytest.raises(RunError, match="no longer holds the images"):
+        train_run(Request(small("logging.every_steps=9"), run, resume=True))
+    assert (run / "config.toml").read_text() == before
+
+
+def test_other_images_are_refused_before_the_first_checkpoint(small, images, tmp_path):
+    run = tmp_path / "run"
+    train_run(Request(small(), run, resume=False))
+    shutil.rmtree(run / "checkpoints")
+    (images / "trainA" / "a0.png").write_bytes((images / "trainB" / "b0.png").read_bytes())
     with pytest.raises(RunError, match="no longer holds the images"):
         train_run(Request(small(), run, resume=True))
+
+
+def test_a_checkpoint_that_no_index_names_goes_with_the_next(small, tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "step-00000003.pt").write_bytes(b"left by a kill")
+    train_run(Request(small("checkpoints.keep=last"), run, resume=False))
+    assert [path.name for path in (run / "checkpoints").glob("*.pt")] == ["step-00000021.pt"]
 
 
 def test_a_non_finite_loss_is_named_and_never_saved(small, tmp_path, monkeypatch):
