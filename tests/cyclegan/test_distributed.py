@@ -1,5 +1,7 @@
 """Two processes with batch 1 learn what one process with batch 2 learns."""
 
+import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from cyclegan.config import TrainConfig
 from cyclegan.journal import read_log
 from cyclegan.session import Request, train_run
 from cyclegan.step import build_translator
+from tests.cyclegan.test_resume import assert_same
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,20 +70,42 @@ def test_two_processes_tell_the_losses_of_the_doubled_batch(small, tmp_path):
         assert together[0][name] == pytest.approx(alone[0][name], rel=1e-5)
 
 
+def killed_after(run: Path, step: int, copy: Path) -> Path:
+    """The run as a kill would have left it after that step, every step being saved."""
+    shutil.copytree(run, copy)
+    folder = copy / "checkpoints"
+    index = json.loads((folder / "index.json").read_text())
+    index["checkpoints"] = [entry for entry in index["checkpoints"] if entry["step"] <= step]
+    (folder / "index.json").write_text(json.dumps(index))
+    return copy
+
+
 @pytest.mark.slow
-def test_two_processes_resume_with_both_pools(small, tmp_path):
-    config_file, run = tmp_path / "two.toml", tmp_path / "run"
-    config_file.write_text(small("optimiser.constant_epochs=1", "optimiser.decay_epochs=0").to_toml())
-    assert torchrun(2, "-m", "cyclegan", "train", str(config_file), str(run)).returncode == 0
-    content = state.load(state.find(run / "checkpoints"))
-    first, second = (process["pools"]["disc_a.images"] for process in content["processes"])
-    assert not torch.equal(first, second)
-    again = torchrun(2, "-m", "cyclegan", "train", str(run / "config.toml"), str(run), "--resume")
-    assert again.returncode == 0, again.stderr
-    alone = subprocess.run(
-        [sys.executable, "-m", "cyclegan", "train", str(run / "config.toml"), str(run), "--resume"],
-        capture_output=True,
-        text=True,
+def test_two_processes_go_on_bit_for_bit_each_with_its_own_pool(small, tmp_path):
+    config = small(
+        "networks.dropout=true",
+        "optimiser.pool_size=2",
+        "optimiser.constant_epochs=2",
+        "optimiser.decay_epochs=1",
+        "checkpoints.every_minutes=0.00001",
+        "checkpoints.keep=all",
     )
-    assert alone.returncode == 2
-    assert "same number" in alone.stderr
+    config_file, whole = tmp_path / "two.toml", tmp_path / "whole"
+    config_file.write_text(config.to_toml())
+    done = torchrun(2, "-m", "cyclegan", "train", str(config_file), str(whole))
+    assert done.returncode == 0, done.stderr
+    first, second = (process["pools"]["disc_a.images"] for process in newest(whole)["processes"])
+    assert not torch.equal(first, second)
+    halves = killed_after(whole, 6, tmp_path / "halves")
+    done = torchrun(2, "-m", "cyclegan", "train", str(halves / "config.toml"), str(halves), "--resume")
+    assert done.returncode == 0, done.stderr
+    assert newest(whole)["step"] == 12
+    assert_same(whole, halves)
+    alone = [sys.executable, "-m", "cyclegan", "train", str(halves / "config.toml"), str(halves), "--resume"]
+    refused = subprocess.run(alone, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "same number" in refused.stderr
+
+
+def newest(run: Path) -> dict[str, Any]:
+    return state.load(state.find(run / "checkpoints"))
