@@ -58,7 +58,7 @@ def _explain_usage(error: click.UsageError, command: click.Command) -> NoReturn:
         print(message, file=sys.stderr)
         sys.exit(2)
     path = error.ctx.command_path if error.ctx else command.name
-    _fail(f"{message.rstrip('.')}. See `{path} --help`.", 2)
+    _fail(f"{' '.join(message.split()).rstrip('.')}. See `{path} --help`.", 2)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -99,6 +99,12 @@ class Optimiser(Section):
     decay_epochs: int = Field(100, ge=0)
     schedule: ScheduleName = "reference"
 
+    @model_validator(mode="after")
+    def _lasts(self) -> "Optimiser":
+        if self.epochs == 0:
+            raise ValueError("constant_epochs and decay_epochs are both 0, and a run needs at least one epoch")
+        return self
+
     @property
     def epochs(self) -> int:
         """Total number of epochs."""

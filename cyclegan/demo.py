@@ -49,7 +49,7 @@ def last_words(folder: Path) -> str:
             f"  {run_path / 'samples' / 'latest.png'}   labels -> photo and back, on test images",
             f"  {run_path / 'losses.png'}           the losses",
             f"  {run_path / 'images'}/             every test image, translated both ways and sealed",
-            "On your own images:",
+            "On your own images (after `. .venv/bin/activate`, which finds the commands):",
             "  cyclegan data check DATA            a folder with trainA trainB testA testB",
             "  cyclegan train small RUN --data DATA",
             f"What a run holds: cgeval show {run_path}",

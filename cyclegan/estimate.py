@@ -1,6 +1,7 @@
 """A configuration goes in; what a run of it would cost on this machine comes out as text. Nothing is written."""
 
 import math
+import os
 import resource
 import statistics
 import sys
@@ -34,7 +35,7 @@ def describe_run(config: TrainConfig) -> str:
     seconds = measure_step(step)
     facts = ["networks", *_network_lines(step.translator), "", f"one step on {describe(device)}"]
     facts += [f"time    {_duration(seconds)}, measured on random images", f"memory  {_memory(device, before)}"]
-    facts += ["", *_run_lines(config, seconds), f"        {_size(_checkpoint_bytes(step))} for each checkpoint"]
+    facts += ["", *_run_lines(config, seconds), f"saved   {_size(_checkpoint_bytes(step))} for each checkpoint"]
     return config.to_toml() + "\n" + "\n".join(f"# {fact}".rstrip() for fact in facts)
 
 
@@ -99,14 +100,16 @@ def _run_lines(config: TrainConfig, seconds: float) -> list[str]:
         dataset = dataset_of(config)
         train = dataset.split("train")
     except CgevalError as error:
-        return [f"the whole run: time unknown, since {error}", "disk"]
+        return [f"the whole run: time unknown, since {error}"]
     images = max(len(train.a), len(train.b))
-    steps = math.ceil(images / config.optimiser.batch_size) * config.optimiser.epochs
+    processes, epochs = int(os.environ.get("WORLD_SIZE", "1")), config.optimiser.epochs  # torchrun says how many
+    steps = math.ceil(images / (config.optimiser.batch_size * processes)) * epochs
+    together = f", {processes} processes together" if processes > 1 else ""
     cache = (len(train.a) + len(train.b)) * config.data.load_px**2 * 3
     return [
         f"the whole run on {dataset.root}",
         f"images  {len(train.a)} of A, {len(train.b)} of B, {'paired' if dataset.paired else 'unpaired'}",
-        f"steps   {steps:,} in {config.optimiser.epochs} epochs",
+        f"steps   {steps:,} in {epochs} epoch{'s' if epochs > 1 else ''}{together}",
         f"time    {_duration(steps * seconds)}",
         f"disk    {_size(cache)} of decoded images, kept for later runs",
     ]

@@ -103,8 +103,8 @@ class Journal:
         at, name, value = step - len(table) + row + 1, self.names[column], float(table[row, column])
         raise NonFiniteLossError(
             f"the loss {name!r} became {value} at step {at}, and no checkpoint holds that state: "
-            "start again with a lower optimiser.learning_rate, or, where compute.precision is bf16, go on with "
-            "--resume --set compute.precision=fp32."
+            "start a new run in another folder with a lower optimiser.learning_rate; or, if compute.precision is bf16 "
+            "and a checkpoint is there, go on with --resume --set compute.precision=fp32."
         )
 
     def _write(self, step: int, row: Mapping[str, float]) -> None:

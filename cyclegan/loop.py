@@ -30,13 +30,15 @@ from cyclegan.validation import improves, refuse_unusable, validate
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: finished, or stopped at a step that is saved."""
+    """How training ended: finished, or stopped at a step that is saved. first_step: where this call took it up."""
 
     finished: bool
+    first_step: int
     step: int
     total_steps: int
     seconds: float
     seconds_waited_for_data: float
+    splits: tuple[str, ...]
 
 
 class Training:
@@ -76,7 +78,7 @@ class Training:
 
     def run(self) -> Outcome:
         """Train to the end, or until asked to stop; the state is on disk either way."""
-        begun = time.monotonic()
+        begun, first_step = time.monotonic(), self.position.step
         self.saved_at = begun
         self.journal.open(self.position.step, self.total_steps, tensorboard=self.config.logging.tensorboard)
         try:
@@ -88,9 +90,15 @@ class Training:
             self._finish()
         finally:
             self.journal.close()
-        finished = self.position.step >= self.total_steps
-        seconds = time.monotonic() - begun
-        return Outcome(finished, self.position.step, self.total_steps, seconds, self.waited)
+        return Outcome(
+            self.position.step >= self.total_steps,
+            first_step,
+            self.position.step,
+            self.total_steps,
+            time.monotonic() - begun,
+            self.waited,
+            tuple(self.inputs.dataset.splits),
+        )
 
     def _epoch(self, stop: Stop) -> None:
         epoch, first = divmod(self.position.step, self.steps_per_epoch)

@@ -3,20 +3,23 @@
 import shlex
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgeval.errors import ConfigError, OutputError, RunError
+from cgeval.errors import CgevalError, ConfigError, OutputError, RunError
 from cgeval.files import lock, write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.allocator import keep_freed_memory
-from cyclegan.config import TrainConfig, bound_keys, load_config
+from cyclegan.config import TrainConfig, bound_keys, differing_keys, load_config
 from cyclegan.devices import choose_device
-from cyclegan.distributed import World, join_world, leave_world, wait_for_all
+from cyclegan.distributed import World, from_lead, join_world, leave_world
 from cyclegan.inputs import Inputs, open_inputs
 from cyclegan.loop import Outcome, Training
 from cyclegan.models import TRANSLATORS
+
+BEGINNING = ("train.lock", "config.toml")
 
 
 @dataclass(frozen=True)
@@ -37,31 +40,53 @@ def train_run(request: Request) -> Outcome:
     world = join_world(device_type)
     try:
         device = choose_device(config.compute, world.local_rank)
-        if not world.leads:
-            wait_for_all(world)
-            return _train(request, Training(config, request.run_path, open_inputs(config, world), world, device))
-        refuse_wrong_start(request)
-        inputs = open_inputs(config, World())
-        for path in inputs.dataset.skipped:
-            print(f"left out, since it is broken: {path}", file=sys.stderr)
-        request.run_path.mkdir(parents=True, exist_ok=True)
-        with lock(request.run_path / "train.lock"):
-            if not request.resume:
-                start(request, inputs)
-            wait_for_all(world)
-            if world.size > 1:
-                inputs = open_inputs(config, world)
+        with ExitStack() as held:
+            inputs = _prepare(request, held, world)
             return _train(request, Training(config, request.run_path, inputs, world, device))
     finally:
         leave_world()
 
 
+def _prepare(request: Request, held: ExitStack, world: World) -> Inputs:
+    """The leading process checks, decodes, locks and starts; the others wait, and end quietly if it cannot."""
+    mistake: CgevalError | None = None
+    if world.leads:
+        try:
+            inputs = _prepare_alone(request, held)
+        except CgevalError as error:
+            mistake = error
+    if from_lead(mistake is not None, world):
+        raise mistake or SystemExit(2)
+    return inputs if world.size == 1 else open_inputs(request.config, world)
+
+
+def _prepare_alone(request: Request, held: ExitStack) -> Inputs:
+    refuse_wrong_start(request)
+    inputs = open_inputs(request.config, World())
+    for path in inputs.dataset.skipped:
+        print(f"left out, since it is broken: {path}", file=sys.stderr)
+    request.run_path.mkdir(parents=True, exist_ok=True)
+    held.enter_context(lock(request.run_path / "train.lock"))
+    if not request.resume:
+        start(request, inputs)
+    return inputs
+
+
 def _train(request: Request, training: Training) -> Outcome:
     if request.resume:
         training.resume()
-        if training.world.leads:
-            write_settings(request)
+    if request.resume and training.world.leads:
+        _tell_changes(request)
+        write_settings(request)
+    if training.world.leads and request.config.compute.compile != "off":
+        print("Compiling: the first steps take minutes.", file=sys.stderr)
     return training.run()
+
+
+def _tell_changes(request: Request) -> None:
+    changed = differing_keys(load_config(str(request.run_path / "config.toml")), request.config)
+    if changed:
+        print(f"From here on {request.run_path} has another {', '.join(changed)}.", file=sys.stderr)
 
 
 def check_translator(config: TrainConfig) -> TrainConfig:
@@ -83,7 +108,14 @@ def refuse_wrong_start(request: Request) -> None:
         )
     if request.resume and not exists:
         raise RunError(f"{request.run_path} holds no run to resume: leave --resume away to start one there.")
+    if not exists:
+        _refuse_occupied(request.run_path)
     if request.resume:
+        if "imported_weights" in Run.open(request.run_path).info.producer:
+            raise RunError(
+                f"{request.run_path} holds imported weights, which translate and have no optimiser to go on with: "
+                "train a new run in another folder."
+            )
         refuse_other_settings(load_config(str(request.run_path / "config.toml")), request.config, request.run_path)
 
 
@@ -117,6 +149,13 @@ def start(request: Request, inputs: Inputs) -> None:
     if request.config.objective.name != "full":
         method = f"{method}:{request.config.objective.name}"
     Run.create(request.run_path, method=method, dataset=facts, producer=producer, settings=request.config.to_dict())
+
+
+def _refuse_occupied(run_path: Path) -> None:
+    """Raise RunError for a folder that holds anything but what a kill leaves of a run's very beginning."""
+    others = sorted(path.name for path in run_path.glob("*") if path.name not in BEGINNING)
+    if others:
+        raise RunError(f"{run_path} holds {others[0]!r} and is no run: name a new folder for the run.")
 
 
 def _refuse_place(run_path: Path, data: str) -> None:

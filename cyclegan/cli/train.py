@@ -40,16 +40,18 @@ def train(
     """
     from cyclegan.session import Request, train_run
 
+    leads = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
     places = {"data.path": data, "data.path_b": data_b}
     given = {key: str(path.resolve()) for key, path in places.items() if path is not None}
     settings = _settings(config, changes, given | ({"compute.device": device} if device else {}), run, resume)
     if dry_run:
         from cyclegan.estimate import describe_run
 
-        click.echo(describe_run(settings))
+        if leads:
+            click.echo(describe_run(settings))
         return
     outcome = train_run(Request(settings, run, resume))
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks
+    if leads:
         _say_how_it_ended(outcome, run)
     if not outcome.finished:
         raise SystemExit(130)
@@ -61,15 +63,21 @@ def _say_how_it_ended(outcome: "Outcome", run: Path) -> None:
         click.echo(f"\nStopped and saved at step {outcome.step} of {outcome.total_steps}. Go on with:", err=True)
         click.echo(f"  cyclegan train {shlex.quote(str(run / 'config.toml'))} {quoted} --resume", err=True)
         return
+    steps = outcome.step - outcome.first_step
     took = f"{outcome.seconds / 60:.1f} min, {outcome.seconds_waited_for_data:.1f} s of it waiting for data"
-    click.echo(f"\nTrained {outcome.total_steps} steps in {took}.")
+    in_all = f" (with those before, {outcome.total_steps})" if outcome.first_step else ""
+    done = (
+        f"Trained {steps} steps{in_all} in {took}." if steps else f"All {outcome.total_steps} steps were done already."
+    )
+    what = "--split test" if "test" in outcome.splits else "--input IMAGES --direction ab"
+    click.echo(f"\n{done}")
     click.echo(f"  look at    {run / 'samples' / 'latest.png'} and {run / 'losses.png'}")
-    click.echo(f"  translate  cyclegan translate {quoted} --split test")
+    click.echo(f"  translate  cyclegan translate {quoted} {what}")
 
 
 def _settings(config: str, changes: tuple[str, ...], given: dict[str, str], run: Path, resume: bool) -> "TrainConfig":
     """CONFIG with what the command line changes; a run that is gone on with knows where its data is."""
-    from cyclegan.config import differing_keys, load_config
+    from cyclegan.config import load_config
     from cyclegan.session import refuse_other_settings
 
     settings, own = load_config(config, changes, given), run / "config.toml"
@@ -80,9 +88,6 @@ def _settings(config: str, changes: tuple[str, ...], given: dict[str, str], run:
         places = {"data.path": before.data.path, "data.path_b": before.data.path_b}
         settings = load_config(config, changes, places | given)
     refuse_other_settings(before, settings, run)
-    new = differing_keys(before, settings)
-    if new:
-        click.echo(f"From here on {run} has another {', '.join(new)}.", err=True)
     return settings
 
 

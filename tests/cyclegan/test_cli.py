@@ -229,7 +229,7 @@ def test_a_stopped_training_says_how_to_go_on_and_that_works(command, stopped):
     assert said[1] == "  cyclegan train 'my run/config.toml' 'my run' --resume"
     answer = command("train", "my run/config.toml", "my run", "--resume")
     assert answer.code == 0, answer.err
-    assert "Trained 14 steps" in answer.out
+    assert "Trained 11 steps (with those before, 14)" in answer.out
     assert "From here on" not in answer.err
 
 
@@ -292,7 +292,7 @@ def test_imported_weights_are_not_trained_on(command, stopped):
 
 
 def test_of_several_processes_one_speaks(command, images, monkeypatch):
-    monkeypatch.setattr("cyclegan.session.train_run", lambda request: Outcome(True, 7, 7, 1.0, 0.0))
+    monkeypatch.setattr("cyclegan.session.train_run", lambda request: Outcome(True, 0, 7, 7, 1.0, 0.0, ()))
     monkeypatch.setenv("RANK", "1")
     assert command("train", "small", "run", "--data", images) == Answer(0, "", "")
 
@@ -304,7 +304,7 @@ def test_a_dry_run_prints_everything_and_writes_nothing(command, images):
     answer = command("train", "small", "run", "--data", images, *QUICK, "--dry-run")
     assert answer.code == 0
     assert tomllib.loads(answer.out) == load_config("small", QUICK[1::2], {"data.path": str(images)}).to_dict()
-    for word in ("parameters", "# time", "# memory", "7 in 1 epochs", "# disk"):
+    for word in ("parameters", "# time", "# memory", "7 in 1 epoch", "# disk"):
         assert word in answer.out
     assert left_behind() == []
     assert list(Path(os.environ["CGEVAL_CACHE"]).iterdir()) == []
@@ -386,3 +386,31 @@ def test_in_a_real_process(images, tmp_path):
     assert again.stderr == "Error: run already holds a run: add --resume to go on with it, or name another folder.\n"
     assert call("translate", "run").returncode == 0
     assert "Warning" not in done.stderr
+
+
+def test_a_dry_run_of_several_processes_counts_their_steps_together(command, images, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    once = ("--set", "optimiser.constant_epochs=1", "--set", "optimiser.decay_epochs=0", "--dry-run")
+    tiny = ("--set", "networks.width=4", "--set", "data.crop_px=32", "--set", "data.load_px=36")
+    assert (
+        "steps   4 in 1 epoch, 2 processes together"
+        in command("train", "small", "r", "--data", images, *once, *tiny).out
+    )
+    monkeypatch.setenv("RANK", "1")
+    assert command("train", "small", "r", "--data", images, *once, *tiny).out == ""
+
+
+def test_two_plain_folders_are_told_what_can_be_translated(command, images):
+    settings = [
+        part
+        for change in [*SMALL, "optimiser.constant_epochs=1", "optimiser.decay_epochs=0"]
+        for part in ("--set", change)
+    ]
+    answer = command("train", "small", "plain", "--data", images / "trainA", "--data-b", images / "trainB", *settings)
+    assert "--input IMAGES --direction ab" in answer.out
+    assert "--split test" not in answer.out
+    again = command(
+        "train", "small", "plain", "--data", images / "trainA", "--data-b", images / "trainB", *settings, "--resume"
+    )
+    assert "All 7 steps were done already." in again.out

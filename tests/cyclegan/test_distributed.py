@@ -109,3 +109,15 @@ def test_two_processes_go_on_bit_for_bit_each_with_its_own_pool(small, tmp_path)
 
 def newest(run: Path) -> dict[str, Any]:
     return state.load(state.find(run / "checkpoints"))
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once_by_the_leading_process(small, tmp_path):
+    config_file = tmp_path / "two.toml"
+    config_file.write_text(small().to_toml())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("chapter 1")
+    done = torchrun(2, "-m", "cyclegan", "train", str(config_file), str(tmp_path / "run"))
+    assert done.returncode != 0
+    assert done.stderr.count("is no run: name a new folder") == 1
+    assert "RuntimeError" not in done.stderr

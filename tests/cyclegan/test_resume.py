@@ -262,12 +262,31 @@ def test_other_images_are_refused_before_the_first_checkpoint(small, images, tmp
         train_run(Request(small(), run, resume=True))
 
 
-def test_a_checkpoint_that_no_index_names_goes_with_the_next(small, tmp_path):
+def test_a_checkpoint_that_no_index_names_goes_with_the_next(small, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    (run / "checkpoints").mkdir(parents=True)
-    (run / "checkpoints" / "step-00000003.pt").write_bytes(b"left by a kill")
-    train_run(Request(small("checkpoints.keep=last"), run, resume=False))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        train_run(Request(small("checkpoints.keep=last"), run, resume=False))
+    (run / "checkpoints" / "step-00000005.pt").write_bytes(b"left by a kill")
+    train_run(Request(small("checkpoints.keep=last"), run, resume=True))
     assert [path.name for path in (run / "checkpoints").glob("*.pt")] == ["step-00000021.pt"]
+
+
+def test_a_folder_of_something_else_is_refused(small, images, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("chapter 1")
+    for folder in (tmp_path / "thesis", images):
+        with pytest.raises((RunError, OutputError)):
+            train_run(Request(small(), folder, resume=False))
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_that_was_killed_at_its_very_beginning_starts_again(small, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "train.lock").write_text("1\n")
+    (run / "config.toml").write_text("seed = 5\n")
+    assert train_run(Request(small(), run, resume=False)).finished
 
 
 def test_a_non_finite_loss_is_named_and_never_saved(small, tmp_path, monkeypatch):
