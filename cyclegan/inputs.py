@@ -60,7 +60,10 @@ def open_inputs(config: TrainConfig, world: World) -> Inputs:
     dataset = dataset_of(config)
     needs_pairs = TRANSLATORS[config.translator].needs_pairs
     if needs_pairs and not dataset.paired:
-        raise ConfigError(f"{config.translator} needs paired images, and {dataset.root} is not paired.")
+        raise ConfigError(
+            f"{config.translator} needs paired images, and {dataset.root} is not paired: give aligned A|B pictures, "
+            "or the same names in trainA and trainB with paired = true in dataset.toml."
+        )
     train = dataset.split("train")
     loads = {domain: domain_load(dataset, domain, config.data.load_px) for domain in ("A", "B")}
     caches = _decoded(config, dataset, train, loads, world)

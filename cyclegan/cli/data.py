@@ -15,11 +15,21 @@ def data() -> None:
 @click.option("--data-b", type=click.Path(path_type=Path), help="Second plain folder (domain B); FOLDER is then A.")
 @click.option("--skip-broken", is_flag=True, help="Leave broken files out and name them.")
 def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
-    """Say what the trainer sees in FOLDER: domains, counts, pairs, label maps, broken files."""
+    """Say what the trainer sees in FOLDER, and decode every picture: domains, counts, pairs, label maps, broken files."""
+    from cgeval.errors import ImageError
     from cyclegan.data.cache import domain_load
-    from cyclegan.data.layout import open_dataset
+    from cyclegan.data.layout import broken_files, find_dataset, without
 
-    dataset = open_dataset(folder, data_b, skip_broken=skip_broken)
+    found = find_dataset(folder, data_b)
+    broken = broken_files(found, progress=True)
+    if broken and not skip_broken:
+        for error in broken.values():
+            click.echo(f"broken: {error}")
+        raise ImageError(
+            f"{folder} holds {len(broken)} broken file{'s' * (len(broken) > 1)}, named above: mend them, or leave them "
+            "out with --skip-broken (training: --set data.skip_broken=true)."
+        )
+    dataset = without(found, broken)
     pairing = "paired" if dataset.paired else "unpaired"
     click.echo(f"{dataset.name}: {pairing}, A = {dataset.domains[0]}, B = {dataset.domains[1]}")
     for split in dataset.splits.values():
@@ -39,7 +49,11 @@ def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
 )
 @click.option("--photos", help="Folder of photos below SOURCE, for any folder pair.")
 @click.option("--labels", help="Folder of label maps below SOURCE, for any folder pair.")
-@click.option("--label-set", "label_set_name", help="cityscapes, camvid11, or a TOML file; needed for a folder pair.")
+@click.option(
+    "--label-set",
+    "label_set_name",
+    help="cityscapes, cityscapes19, camvid11, or a TOML file; needed for a folder pair.",
+)
 @click.option(
     "--test-share", default=0.1, show_default=True, help="Share of a folder pair that becomes the test split."
 )
@@ -66,8 +80,11 @@ def prepare(
         found = work.find_folders(source / photos, source / labels, label_set_name, test_share)
     else:
         found = work.detect(source)
-    for sentence in work.prepare(found, out, size_px, skip_broken=skip_broken):
+    done = work.prepare(found, out, size_px, skip_broken=skip_broken)
+    for sentence in done.skipped:
         click.echo(sentence, err=True)
+    for label, share in done.shares.items():
+        click.echo(f"  {label.id:5}  {label.name:22}{share:7.1%} of the pixels")
     click.echo(f"{out} is ready: cyclegan data check {out}")
 
 

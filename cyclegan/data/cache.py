@@ -23,7 +23,7 @@ from tqdm import tqdm
 from cgeval.errors import ImageError, OutputError
 from cgeval.files import write_atomic
 from cgeval.images import Picture, ResizeFilter, distinct_colours, read_rgb, resize
-from cyclegan.data.layout import Dataset, ImageFile
+from cyclegan.data.layout import Dataset, ImageFile, with_way_out
 
 FLAT_COLOURS = 64
 FLAT_SHARE = 0.7  # label maps of 64 px and more have 0.8 to 1, photos of 64 grey levels 0.1 to 0.6
@@ -86,8 +86,11 @@ def _is_flat(picture: Picture) -> bool:
 
 
 def half_of(file: ImageFile) -> Picture:
-    """The picture of an `ImageFile`: the whole file, or its left or right half."""
-    picture = read_rgb(file.path)
+    """The picture of an `ImageFile`: the whole file, or its left or right half; raises ImageError naming the file."""
+    try:
+        picture = read_rgb(file.path)
+    except ImageError as error:
+        raise with_way_out(error) from None
     middle = picture.shape[1] // 2
     return {None: picture, "left": picture[:, :middle], "right": picture[:, middle:]}[file.half]
 

@@ -176,7 +176,15 @@ def _top(folder: Path, name: str) -> Path:
 
 def _facts(archive: Archive, copy: _Copy) -> dict[str, Any]:
     domains = {"domains": list(archive.domains)} if archive.domains else {}
-    return {"name": archive.name, **domains, "source": f"{copy.address} (sha256 {copy.sha256})"}
+    return {"name": archive.name, **domains, "source": f"{_public(copy.address)} (sha256 {copy.sha256})"}
+
+
+def _public(address: str) -> str:
+    """Without user, query and fragment, which may hold a password or a signed link's token; a path as it is."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _try(archive: Archive, copy: _Copy, root: Path, out: Path) -> list[str]:
@@ -187,7 +195,7 @@ def _try(archive: Archive, copy: _Copy, root: Path, out: Path) -> list[str]:
         elif not find_images(root):
             raise LayoutError(f"{root} holds no images (jpg, png, bmp, tif, webp).")
     except ImageError as error:
-        return [f"{str(error).replace(str(root), str(out))} Leave such files out with --set data.skip_broken=true."]
+        return [str(error).replace(str(root), str(out))]
     except LayoutError as error:
         kept = f" (kept as {copy.file}; remove it to fetch afresh)" if copy.fetched else ""
         raise DownloadError(f"{copy.address}{kept} is no dataset: {str(error).replace(str(root), 'it')}") from None

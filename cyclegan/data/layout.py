@@ -8,11 +8,13 @@ optional `dataset.toml` adds name, domains, pairing and label set; a key that is
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from tqdm import tqdm
 
 from cgeval.errors import ConfigError, ImageError, LayoutError
 from cgeval.images import find_images, image_id, image_size, read_rgb
@@ -81,8 +83,21 @@ class Dataset:
 def open_dataset(path: Path, path_b: Path | None = None, *, skip_broken: bool = False) -> Dataset:
     """Find the images and check that each can be opened; raises LayoutError or ImageError in one sentence.
 
-    skip_broken: leave broken files out (with their counterparts, in paired data) instead of refusing them.
+    skip_broken: decode every picture, and leave broken files out (with their counterparts, in paired data).
     """
+    found = find_dataset(path, path_b)
+    if skip_broken:
+        return without(found, broken_files(found))
+    for file in _all_files(found):
+        try:
+            _refuse_unaligned(file, found)
+        except ImageError as error:
+            raise with_way_out(error) from None
+    return found
+
+
+def find_dataset(path: Path, path_b: Path | None = None) -> Dataset:
+    """The dataset as its folders and names tell it, no picture opened; raises LayoutError."""
     for folder in (path, path_b):
         if folder is not None and not folder.is_dir():
             what = "a file" if folder.exists() else "not there"
@@ -97,8 +112,6 @@ def open_dataset(path: Path, path_b: Path | None = None, *, skip_broken: bool = 
     paired = bool(facts.get("paired", aligned))
     if paired and not aligned:
         splits = {name: _pair(split, path) for name, split in splits.items()}
-    broken = _broken(_all_files(splits.values()), skip_broken, may_be_square="paired" in facts)
-    splits = {name: _left(split, broken, paired) for name, split in splits.items()}
     _refuse_empty(splits, path)
     names = facts.get("domains", ["A", "B"])
     return Dataset(
@@ -109,9 +122,41 @@ def open_dataset(path: Path, path_b: Path | None = None, *, skip_broken: bool = 
         facts.get("label_set"),
         None if facts.get("label_domain") == "none" else facts.get("label_domain"),
         splits,
-        tuple(sorted(broken)),
-        facts,
+        facts=facts,
     )
+
+
+def broken_files(dataset: Dataset, *, progress: bool = False) -> dict[Path, ImageError]:
+    """What is wrong with each file that cannot be decoded; all are read to the last byte, several at a time.
+
+    progress: show a bar, where there is a terminal to show it on. Raises LayoutError for what is no aligned picture.
+    """
+
+    def wrong_with(file: ImageFile) -> ImageError | None:
+        try:
+            _refuse_unaligned(file, dataset)
+            read_rgb(file.path)
+        except ImageError as error:
+            return error
+        return None
+
+    files = _all_files(dataset)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        hidden = None if progress else True
+        done = tqdm(pool.map(wrong_with, files), total=len(files), desc="reading", unit="img", disable=hidden)
+        return {file.path: error for file, error in zip(files, done, strict=True) if error}
+
+
+def without(dataset: Dataset, broken: Collection[Path]) -> Dataset:
+    """The dataset without these files, and in paired data without their counterparts; raises LayoutError if empty."""
+    splits = {name: _left(split, broken, dataset.paired) for name, split in dataset.splits.items()}
+    _refuse_empty(splits, dataset.root)
+    return replace(dataset, splits=splits, skipped=tuple(sorted(broken)))
+
+
+def with_way_out(error: ImageError) -> ImageError:
+    """The same mistake, with how training goes on without the broken file."""
+    return ImageError(f"{str(error).rstrip('.')}, or leave such files out with --set data.skip_broken=true.")
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -228,8 +273,10 @@ def _refuse_folder_pair(splits: Iterable[Path]) -> None:
             )
 
 
-def _refuse_unaligned(file: ImageFile, size: tuple[int, int], may_be_square: bool) -> None:
-    width, height = size
+def _refuse_unaligned(file: ImageFile, dataset: Dataset) -> None:
+    """Raise ImageError where even the size cannot be read, LayoutError where it is not one of two halves."""
+    width, height = image_size(file.path)
+    may_be_square = "paired" in dataset.facts
     if file.half and (width % 2 or width < height or (width == height and not may_be_square)):
         raise LayoutError(
             f"{file.path} is {width} x {height} pixels: an aligned picture holds A and B of equal width side by side; "
@@ -248,36 +295,14 @@ def _pair(split: Split, path: Path) -> Split:
     return Split(split.name, split.a, tuple(b[f.id] for f in split.a))
 
 
-def _broken(files: Sequence[ImageFile], skip: bool, may_be_square: bool) -> set[Path]:
-    """Files that cannot be read; the first is raised unless `skip`. Only to skip them is every picture decoded."""
-
-    def wrong_with(file: ImageFile) -> ImageError | None:
-        try:
-            _refuse_unaligned(file, image_size(file.path), may_be_square)
-            if skip:
-                read_rgb(file.path)
-        except ImageError as error:
-            return error
-        return None
-
-    broken = set()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, error in zip(files, pool.map(wrong_with, files) if skip else map(wrong_with, files), strict=True):
-            if error and not skip:
-                raise error
-            if error:
-                broken.add(file.path)
-    return broken
-
-
-def _left(split: Split, broken: set[Path], paired: bool) -> Split:
+def _left(split: Split, broken: Collection[Path], paired: bool) -> Split:
     lost = {file.id for file in (*split.a, *split.b) if file.path in broken} if paired else set()
     a, b = (tuple(f for f in files if f.path not in broken and f.id not in lost) for files in (split.a, split.b))
     return Split(split.name, a, b)
 
 
-def _all_files(splits: Iterable[Split]) -> list[ImageFile]:
-    return list({file.path: file for split in splits for file in (*split.a, *split.b)}.values())
+def _all_files(dataset: Dataset) -> list[ImageFile]:
+    return list({file.path: file for split in dataset.splits.values() for file in (*split.a, *split.b)}.values())
 
 
 def _refuse_empty(splits: Mapping[str, Split], path: Path) -> None:

@@ -6,7 +6,8 @@ are resized with nearest, photos with bicubic. The folder appears only when it i
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from cgeval.errors import ConfigError, DataError, ImageError, LayoutError, OutputError
 from cgeval.files import write_atomic
 from cgeval.images import encode_png, find_images, image_id, read_ids, read_rgb, resize
-from cgeval.labels import CHANNEL, KNOWN, LabelSet, label_set
+from cgeval.labels import CHANNEL, KNOWN, Label, LabelSet, label_set
 from cyclegan.data.cache import remove_abandoned
 
 THREADS = 4
@@ -45,6 +46,14 @@ class Source:
     label_set_name: str
     splits: Mapping[str, Sequence[LabelledPhoto]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """skipped: a sentence for each pair left out; shares: of each class present, its share of all pixels, most first."""
+
+    skipped: tuple[str, ...]
+    shares: Mapping[Label, float]
 
 
 def find_cityscapes(root: Path) -> Source:
@@ -83,6 +92,9 @@ def find_folders(photos: Path, labels: Path, label_set_name: str, test_share: fl
 
 def detect(root: Path) -> Source:
     """Cityscapes or CamVid by the folders that are there; raises LayoutError naming both layouts."""
+    if not root.is_dir():
+        what = "a file" if root.exists() else "not there"
+        raise LayoutError(f"{root} is {what}: expected the folder of Cityscapes, of CamVid, or of a folder pair.")
     if (root / "leftImg8bit").is_dir():
         return find_cityscapes(root)
     if (root / "train" / "photo").is_dir() and (root / "train" / "label").is_dir():
@@ -118,22 +130,23 @@ def _by_id(folder: Path) -> dict[str, Path]:
     return found
 
 
-def prepare(source: Source, out: Path, size_px: int, *, skip_broken: bool = False) -> list[str]:
-    """Write the dataset; returns one sentence for each pair that was skipped. Raises if `out` exists."""
+def prepare(source: Source, out: Path, size_px: int, *, skip_broken: bool = False) -> Prepared:
+    """Write the dataset; tells which pairs were skipped and which classes there are. Raises if `out` exists."""
     with whole_folder(out) as work:
-        skipped = [
-            line
+        done = [
+            outcome
             for name, pairs in source.splits.items()
-            for line in _split(source, name, pairs, work, size_px, skip_broken)
+            for outcome in _split(source, name, pairs, work, size_px, skip_broken)
         ]
-        if len(skipped) == sum(map(len, source.splits.values())):
+        skipped = tuple(outcome for outcome in done if isinstance(outcome, str))
+        if len(skipped) == len(done):
             raise DataError(f"none of {len(skipped)} pairs can be used; the first was {skipped[0]}")
         name = source.label_set_name
         if name not in KNOWN:
             write_atomic(work / OWN_LABEL_SET, Path(name).read_bytes())
             name = OWN_LABEL_SET
         write_atomic(work / "dataset.toml", tomli_w.dumps(describe(source.name, name, size_px)).encode())
-    return skipped
+    return Prepared(skipped, _shares(source.labels, (outcome for outcome in done if isinstance(outcome, Counter))))
 
 
 @contextmanager
@@ -186,19 +199,27 @@ def _cityscapes_pair(root: Path, split: str, photo: Path) -> LabelledPhoto:
 
 def _split(
     source: Source, name: str, pairs: Sequence[LabelledPhoto], work: Path, size_px: int, skip_broken: bool
-) -> list[str]:
-    def one(pair: LabelledPhoto) -> str | None:
+) -> list[str | Counter[int]]:
+    """Of each pair, how many pixels each id has, or the sentence why it was skipped."""
+
+    def one(pair: LabelledPhoto) -> str | Counter[int]:
         try:
-            write_pair(work, name, pair.id, _pictures(source.labels, pair, size_px))
+            pictures = _pictures(source.labels, pair, size_px)
+            write_pair(work, name, pair.id, pictures)
         except DataError as error:
             if not skip_broken:
                 raise
             return f"skipped {pair.id}: {error}"
-        return None
+        present, counts = np.unique(pictures[2], return_counts=True)
+        return Counter(dict(zip(present.tolist(), counts.tolist(), strict=True)))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        done = tqdm(pool.map(one, pairs), total=len(pairs), desc=name, unit="pair")
-        return [sentence for sentence in done if sentence is not None]
+        return list(tqdm(pool.map(one, pairs), total=len(pairs), desc=name, unit="pair"))
+
+
+def _shares(labels: LabelSet, counts: Iterable[Counter[int]]) -> dict[Label, float]:
+    pixels: Counter[int] = sum(counts, Counter())
+    return {labels.by_id[class_id]: count / pixels.total() for class_id, count in pixels.most_common()}
 
 
 def _pictures(labels: LabelSet, pair: LabelledPhoto, size_px: int) -> tuple[Any, Any, Any]:
@@ -229,6 +250,7 @@ def _ids(labels: LabelSet, path: Path) -> Any:
             f"{path} holds the id {min(unknown)} ({len(unknown)} unknown), which {labels.name!r} does not have: "
             "name the right set with --label-set."
         )
+    _refuse_other_palette(labels, ids, colours, path)
     return ids
 
 
@@ -244,10 +266,37 @@ def _is_colour_picture(labels: LabelSet, ids: Any, colours: Any) -> bool:
 
     Programs that shrink PNG files turn a colour-coded map into a palette in any order, whose numbers are no ids.
     """
-    if (colours == colours[..., :1]).all():
+    if _is_grey(colours):
         return False
-    packed = colours.astype(np.int64) @ CHANNEL
-    known = {int(np.array(label.colour) @ CHANNEL): label.colour for label in labels.labels}
-    pairs = [divmod(int(pair), 1 << 24) for pair in np.unique((ids.astype(np.int64) << 24) | packed)]
-    agree = all(i in labels.by_id and labels.by_id[i].colour == known.get(colour) for i, colour in pairs)
+    known = {_packed(label.colour) for label in labels.labels}
+    pairs = _palette_in_use(ids, colours)
+    agree = all(i in labels.by_id and _packed(labels.by_id[i].colour) == colour for i, colour in pairs)
     return not agree and all(colour in known for _, colour in pairs)
+
+
+def _refuse_other_palette(labels: LabelSet, ids: Any, colours: Any, path: Path) -> None:
+    """Raise DataError where a map of ids shows each of them in another colour than the set's: it is in another set.
+
+    Grey says nothing, and neither does black, which nearly every palette begins with.
+    """
+    if _is_grey(colours):
+        return
+    pairs = [(_packed(labels.by_id[i].colour), colour) for i, colour in _palette_in_use(ids, colours)]
+    if not any(ours == colour != 0 for ours, colour in pairs):
+        raise DataError(
+            f"{path}: the palette's colours are not those of {labels.name!r}: name the label set that these maps are "
+            "in, or store them without a palette."
+        )
+
+
+def _is_grey(colours: Any) -> bool:
+    return bool((colours == colours[..., :1]).all())
+
+
+def _packed(colour: Any) -> int:
+    return int(np.array(colour, dtype=np.int64) @ CHANNEL)
+
+
+def _palette_in_use(ids: Any, colours: Any) -> list[tuple[int, int]]:
+    """Each id in the map with the colour, as one number, that the file shows it in."""
+    return [divmod(int(pair), 1 << 24) for pair in np.unique((ids.astype(np.int64) << 24) | colours @ CHANNEL)]

@@ -49,10 +49,19 @@ class Canvas:
 
     def grain(self, u: Floats, v: Floats, amount: float) -> Floats:
         """Smooth noise around 1 at surface coordinates in metres, as a factor [..., 1] on a colour."""
-        rows = np.floor(v * 16).astype(np.int64) % NOISE_PX
-        columns = np.floor(u * 16).astype(np.int64) % NOISE_PX
-        factor: Floats = (1 + amount * (self.noise[rows, columns] - 0.5))[..., None]
+        factor: Floats = (1 + amount * (self.noise_at(v * 16, u * 16) - 0.5))[..., None]
         return factor
+
+    def noise_at(self, rows: Floats, columns: Floats) -> Floats:
+        """The noise between its points, weighted from the four around; it repeats every NOISE_PX without a seam."""
+        top, left = np.floor(rows), np.floor(columns)
+        down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
+        y, x = top.astype(np.int64) % NOISE_PX, left.astype(np.int64) % NOISE_PX
+        below, beside = (y + 1) % NOISE_PX, (x + 1) % NOISE_PX
+        upper = self.noise[y, x] * (1 - right) + self.noise[y, beside] * right
+        lower = self.noise[below, x] * (1 - right) + self.noise[below, beside] * right
+        between: Floats = upper * (1 - down) + lower * down
+        return between
 
     def rectangle(self, left: float, right: float, top: float, bottom: float) -> tuple[slice, slice] | None:
         """Pixels between these edges that lie on the canvas; None where there are none."""
@@ -107,7 +116,7 @@ def _sky(canvas: Canvas) -> None:
     up = np.clip(1 - y / horizon_y, 0, 1)[..., None]
     colour = horizon * (1 - up) + zenith * up
     far = 1 / np.maximum(up[..., 0] + 0.12, 0.12)
-    clouds = canvas.noise[(far * 14).astype(int) % NOISE_PX, ((x / size - 0.5) * far * 34).astype(int) % NOISE_PX]
+    clouds = canvas.noise_at(far * 14, (x / size - 0.5) * far * 34)
     cover = (np.clip(clouds - 0.55, 0, 0.4) * 2.0 * canvas.scene.light.clouds)[..., None]
     everywhere = np.ones((size, size), bool)
     canvas.put((slice(None), slice(None)), Part(everywhere, SKY, colour * (1 - cover) + cover * 0.97), FAR_M)
