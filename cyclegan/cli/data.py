@@ -15,7 +15,7 @@ def data() -> None:
 @click.option("--data-b", type=click.Path(path_type=Path), help="Second plain folder (domain B); FOLDER is then A.")
 @click.option("--skip-broken", is_flag=True, help="Leave broken files out and name them.")
 def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
-    """Say what the trainer sees in FOLDER, and decode every picture: domains, counts, pairs, label maps, broken files."""
+    """Decode every picture, and say what the trainer sees: domains, counts, pairs, label maps, broken files."""
     from cgeval.errors import ImageError
     from cyclegan.data.cache import domain_load
     from cyclegan.data.layout import broken_files, find_dataset, without

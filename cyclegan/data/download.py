@@ -176,15 +176,12 @@ def _top(folder: Path, name: str) -> Path:
 
 def _facts(archive: Archive, copy: _Copy) -> dict[str, Any]:
     domains = {"domains": list(archive.domains)} if archive.domains else {}
-    return {"name": archive.name, **domains, "source": f"{_public(copy.address)} (sha256 {copy.sha256})"}
+    return {"name": archive.name, **domains, "source": f"{_public(copy)} (sha256 {copy.sha256})"}
 
 
-def _public(address: str) -> str:
-    """Without user, query and fragment, which may hold a password or a signed link's token; a path as it is."""
-    if "://" not in address:
-        return address
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+def _public(copy: _Copy) -> str:
+    """The address without what a signed link adds to it, which is a secret; a path of the user's as it is."""
+    return urlsplit(copy.address)._replace(query="", fragment="").geturl() if copy.fetched else copy.address
 
 
 def _try(archive: Archive, copy: _Copy, root: Path, out: Path) -> list[str]:

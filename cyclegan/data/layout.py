@@ -8,7 +8,7 @@ optional `dataset.toml` adds name, domains, pairing and label set; a key that is
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path

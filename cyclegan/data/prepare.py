@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Prepared:
-    """skipped: a sentence for each pair left out; shares: of each class present, its share of all pixels, most first."""
+    """skipped: a sentence for each pair left out; shares: of all pixels, of each class present, the largest first."""
 
     skipped: tuple[str, ...]
     shares: Mapping[Label, float]

@@ -58,9 +58,9 @@ class Canvas:
         down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
         y, x = top.astype(np.int64) % NOISE_PX, left.astype(np.int64) % NOISE_PX
         below, beside = (y + 1) % NOISE_PX, (x + 1) % NOISE_PX
-        upper = self.noise[y, x] * (1 - right) + self.noise[y, beside] * right
-        lower = self.noise[below, x] * (1 - right) + self.noise[below, beside] * right
-        between: Floats = upper * (1 - down) + lower * down
+        upper = self.noise[y, x] + right * (self.noise[y, beside] - self.noise[y, x])
+        lower = self.noise[below, x] + right * (self.noise[below, beside] - self.noise[below, x])
+        between: Floats = upper + down * (lower - upper)
         return between
 
     def rectangle(self, left: float, right: float, top: float, bottom: float) -> tuple[slice, slice] | None:

@@ -1,13 +1,18 @@
-"""`cyclegan data check | prepare | streets` as a user types them: what is printed, and every mistake one sentence."""
+"""`cyclegan data check | prepare | download | streets` as typed: what is printed, and every mistake one sentence."""
 
+import hashlib
+import tomllib
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cgeval.console import run
+from cgeval.labels import KNOWN
 from cyclegan.cli import cyclegan
+from tests.cyclegan.archive_server import serving
 
 
 @pytest.fixture
@@ -50,10 +55,10 @@ def pairs(tmp_path: Path) -> Path:
 PAIR = ("--photos", "rgb", "--labels", "gt", "--size", "16")
 
 
-def one_error(said: tuple[int, str, str]) -> str:
-    """The sentence of a call that ended with exit code 2, nothing printed, and no traceback."""
+def one_error(said: tuple[int, str, str], printed: str = "") -> str:
+    """The sentence of a call that ended with exit code 2, nothing else printed, and no traceback."""
     code, out, err = said
-    assert (code, out) == (2, ""), said
+    assert (code, out) == (2, printed), said
     last = err.splitlines()[-1]
     assert last.startswith("Error: ")
     assert "Traceback" not in err
@@ -82,9 +87,24 @@ def test_check_takes_two_folders(data, images):
     assert "  train      5 of A      3 of B\n" in out
 
 
-def test_check_names_a_broken_file_and_skips_it_when_asked(data, images):
+def test_check_names_all_broken_files_and_says_how_to_leave_them_out(data, images):
+    """A picture that was cut off has a good header: only decoding it tells."""
     (images / "trainB" / "b3.png").write_bytes(b"")
-    assert "trainB/b3.png is empty" in one_error(data("check", images))
+    cut = images / "testA" / "a1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    code, out, err = data("check", images)
+    named = out.splitlines()
+    assert len(named) == 2
+    assert named[0].startswith(f"broken: {images}/trainB/b3.png is empty")
+    assert named[1].startswith(f"broken: {cut} is broken")
+    assert one_error((code, out, err), out) == (
+        f"Error: {images} holds 2 broken files, named above: mend them, or leave them out with --skip-broken "
+        "(training: --set data.skip_broken=true)."
+    )
+
+
+def test_check_leaves_broken_files_out_when_asked(data, images):
+    (images / "trainB" / "b3.png").write_bytes(b"")
     code, out, _ = data("check", images, "--skip-broken")
     assert code == 0
     assert "  train      5 of A      6 of B\n" in out
@@ -111,7 +131,12 @@ def test_check_of_no_folder_is_one_sentence(data, tmp_path):
 
 def test_prepare_makes_a_dataset_that_check_calls_paired(data, pairs, tmp_path):
     code, out, _ = data("prepare", pairs, tmp_path / "out", *PAIR, "--label-set", "camvid11")
-    assert (code, out) == (0, f"{tmp_path}/out is ready: cyclegan data check {tmp_path}/out\n")
+    assert (code, out) == (
+        0,
+        "      0  sky                     50.0% of the pixels\n"
+        "      3  road                    50.0% of the pixels\n"
+        f"{tmp_path}/out is ready: cyclegan data check {tmp_path}/out\n",
+    )
     assert data("check", tmp_path / "out")[1] == (
         "own: paired, A = labels, B = photos\n"
         "  train      3 of A      3 of B\n"
@@ -149,6 +174,28 @@ def test_a_mistake_in_preparing_is_one_sentence_and_leaves_nothing(data, pairs, 
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.parametrize(("name", "said"), [("nosuch", "is not there"), ("file", "is a file")])
+def test_a_source_that_is_no_folder_is_told_as_such(data, tmp_path, name, said):
+    (tmp_path / "file").write_text("")
+    assert f"{name} {said}: expected the folder" in one_error(data("prepare", tmp_path / name, tmp_path / "out"))
+
+
+def test_every_known_label_set_is_in_the_help(data):
+    said = data("prepare", "--help")[1]
+    assert all(f"{name}," in said for name in KNOWN)
+
+
+def test_real_maps_in_a_palette_of_their_own_are_not_taken_for_cityscapes(data, shared_data, tmp_path):
+    for kind in ("aerial", "map"):
+        for file in sorted((shared_data / "maps_synth" / "train" / kind).iterdir())[:2]:
+            (tmp_path / "maps" / kind).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "maps" / kind / file.name).symlink_to(file)
+    folders = ("--photos", "aerial", "--labels", "map", "--label-set", "cityscapes")
+    error = one_error(data("prepare", tmp_path / "maps", tmp_path / "out", *folders))
+    assert "the palette's colours are not those of 'cityscapes': name the label set that these maps are in" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_prepare_of_real_camvid_is_read_by_check(data, shared_data, tmp_path):
     """Three pairs per split of the real data, in its own folders."""
     for split in ("train", "val", "test"):
@@ -161,6 +208,23 @@ def test_prepare_of_real_camvid_is_read_by_check(data, shared_data, tmp_path):
     assert "camvid: paired, A = labels, B = photos" in out
     assert "  val        3 of A      3 of B\n" in out
     assert "A is resized with nearest" in out
+
+
+# download
+
+
+def test_a_signed_links_token_is_not_written_into_the_dataset(data, images, tmp_path):
+    archive = tmp_path / "horse2zebra.zip"
+    with ZipFile(archive, "w") as file:
+        for path in images.rglob("*.png"):
+            file.write(path, path.relative_to(images))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    with serving({"/any/h.zip": archive.read_bytes()}) as server:
+        place = f"{server.address}/any/h.zip?sig=token#part"
+        code, _, err = data("download", "horse2zebra", tmp_path / "out", "--mirror", place, "--sha256", digest)
+        assert code == 0, err
+    facts = tomllib.loads((tmp_path / "out" / "dataset.toml").read_text())
+    assert facts["source"] == f"{server.address}/any/h.zip (sha256 {digest})"
 
 
 # streets

@@ -92,7 +92,7 @@ def test_only_a_translator_that_needs_pairs_draws_pairs(small, tmp_path, transla
 
 
 def test_pix2pix_refuses_data_without_pairs(small, images):
-    with pytest.raises(ConfigError, match=r"pix2pix needs paired images, and .*images is not paired"):
+    with pytest.raises(ConfigError, match=r"images is not paired: give aligned A\|B pictures, or .*paired = true"):
         open_inputs(small("translator=pix2pix"), World())
 
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from cgeval.errors import DataError, ImageError, LayoutError
+from cyclegan.data import layout
 from cyclegan.data.cache import half_of
-from cyclegan.data.layout import FACTS, ImageFile, open_dataset
+from cyclegan.data.layout import FACTS, ImageFile, broken_files, find_dataset, open_dataset, without
 
 SUFFIXES = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"]
 
@@ -315,6 +316,30 @@ def test_a_broken_file_is_named(tmp_path, how, said):
     break_file(tmp_path / "trainB" / "bad.png", how)
     with pytest.raises(ImageError, match=rf"trainB/bad\.png is {said}"):
         open_dataset(tmp_path)
+
+
+def test_a_broken_file_is_told_with_how_training_leaves_it_out(tmp_path):
+    break_file(put(unpaired(tmp_path) / "trainB" / "bad.png"), "empty")
+    with pytest.raises(ImageError, match=r", or leave such files out with --set data\.skip_broken=true\.$"):
+        open_dataset(tmp_path)
+
+
+def test_all_broken_files_are_found_at_once_but_only_when_asked(tmp_path, monkeypatch):
+    """Decoding everything takes minutes on a large set, and training does it anyway when it fills its cache."""
+    broken = []
+    for how, place in (("empty", "trainA/0.png"), ("cut", "testB/1.png"), ("text", "trainB/2.png")):
+        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(put(tmp_path / place))
+        break_file(tmp_path / place, how)
+        broken.append(tmp_path / place)
+    found = find_dataset(unpaired(tmp_path, "trainA/a.png", "trainB/b.png", "testA/c.png"))
+    assert sorted(broken_files(found)) == sorted(broken)
+    assert all(str(error).startswith(str(path)) for path, error in broken_files(found).items())
+    assert without(found, broken).skipped == tuple(sorted(broken))
+    for path in broken:
+        put(path)
+    monkeypatch.setattr(layout, "read_rgb", None)
+    open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("how", ["empty", "text", "cut"])

@@ -93,7 +93,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def test_cityscapes_becomes_pairs_with_val_as_the_test_split(cityscapes, tmp_path):
-    assert prepare(detect(cityscapes), tmp_path / "out", 16) == []
+    assert prepare(detect(cityscapes), tmp_path / "out", 16).skipped == ()
     dataset = open_dataset(tmp_path / "out")
     assert (dataset.name, dataset.domains, dataset.paired) == ("cityscapes", ("labels", "photos"), True)
     assert (dataset.label_set, dataset.label_domain) == ("cityscapes", "A")
@@ -278,7 +278,7 @@ def shuffled_palette(colours: np.ndarray) -> Image.Image:
     return small
 
 
-@pytest.mark.parametrize("stored", ["ids", "colours", "palette with ids", "other palette with ids", "any palette"])
+@pytest.mark.parametrize("stored", ["ids", "colours", "palette with ids", "grey palette with ids", "any palette"])
 def test_true_ids_are_found_however_the_map_is_stored(tmp_path, stored):
     colours = CITYSCAPES.colours_of(UNSHARED)
     if stored == "ids":
@@ -290,7 +290,7 @@ def test_true_ids_are_found_however_the_map_is_stored(tmp_path, stored):
     else:
         image = Image.fromarray(UNSHARED, "P")
         own = [channel for i in range(34) for channel in CITYSCAPES.by_id[i].colour]
-        image.putpalette(own if stored == "palette with ids" else [(7 * i) % 256 for i in range(768)])
+        image.putpalette(own if stored == "palette with ids" else [(7 * i) % 256 for i in range(256) for _ in "rgb"])
     (tmp_path / "labels").mkdir()
     image.save(tmp_path / "labels" / "1.png")
     assert np.array_equal(prepared_ids(tmp_path), UNSHARED)
@@ -303,6 +303,37 @@ def test_a_palette_with_its_own_ids_keeps_classes_of_one_colour_apart(tmp_path):
     image.save(tmp_path / "labels" / "1.png")
     assert 18 in SOME_IDS
     assert np.array_equal(prepared_ids(tmp_path), SOME_IDS)
+
+
+def palette_map(root: Path, ids: np.ndarray, colours: dict[int, tuple[int, int, int]]) -> None:
+    image = Image.fromarray(ids.astype(np.uint8), "P")
+    image.putpalette([channel for i in range(256) for channel in colours.get(i, (0, 0, 0))])
+    (root / "labels").mkdir()
+    image.save(root / "labels" / "1.png")
+
+
+def test_ids_in_the_palette_of_another_label_set_are_refused(tmp_path):
+    """Every id exists in Cityscapes too, and black 0 in nearly every set: the colours alone tell."""
+    palette_map(tmp_path, ids_of(5, 3), {1: (128, 0, 0), 2: (0, 128, 0)})
+    with pytest.raises(DataError, match=r"1\.png: the palette's colours are not those of 'cityscapes': name the label"):
+        prepare(one_pair(tmp_path), tmp_path / "out", 16)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_class_in_the_sets_colour_is_enough_to_trust_the_ids(tmp_path):
+    palette_map(tmp_path, ids_of(5, 3) + 7, {7: (128, 64, 128), 8: (1, 2, 3), 9: (9, 2, 3)})
+    assert np.array_equal(prepared_ids(tmp_path), ids_of(5, 3) + 7)
+
+
+def test_the_share_of_each_class_is_told_the_largest_first(tmp_path):
+    ids = np.full((32, 64), 7, np.uint8)
+    ids[:4], ids[4:12] = 23, 26
+    for name, share_of_car in (("1", ids), ("2", np.full((32, 64), 26, np.uint8))):
+        photo(tmp_path / "photos" / f"{name}.jpg")
+        label(tmp_path / "labels" / f"{name}.png", share_of_car)
+    shares = prepare(from_pairs(tmp_path, "cityscapes", 0.5), tmp_path / "out", 16).shares
+    told = [(label.name, share) for label, share in shares.items()]
+    assert told == [("car", 0.625), ("road", 0.3125), ("sky", 0.0625)]
 
 
 def test_ids_above_255_stay_what_they_are(tmp_path):
@@ -365,7 +396,7 @@ def test_a_wrong_pair_is_named_once_and_nothing_is_left(pairs, tmp_path, spoil):
 @pytest.mark.parametrize("spoil", MISTAKES)
 def test_a_wrong_pair_is_skipped_at_the_users_wish_and_told(pairs, tmp_path, spoil):
     spoil(pairs)
-    (sentence,) = prepare(from_pairs(pairs), tmp_path / "out", 16, skip_broken=True)
+    (sentence,) = prepare(from_pairs(pairs), tmp_path / "out", 16, skip_broken=True).skipped
     assert sentence.startswith("skipped 4: ")
     for folder in ("trainA", "trainB", "train_ids"):
         assert sorted(path.stem for path in (tmp_path / "out" / folder).iterdir()) == list("01235678")
@@ -448,7 +479,7 @@ def test_a_killed_preparation_leaves_nothing_that_looks_finished(pairs, tmp_path
     (left,) = leftovers(tmp_path)
     yesterday = time.time() - 25 * 3600
     os.utime(tmp_path / left, (yesterday, yesterday))
-    assert prepare(from_pairs(pairs), tmp_path / "out", 16) == []
+    assert prepare(from_pairs(pairs), tmp_path / "out", 16).skipped == ()
     assert leftovers(tmp_path) == []
 
 

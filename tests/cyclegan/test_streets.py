@@ -1,5 +1,6 @@
 """Generated street scenes: decided by the seed alone, labels that fit the photo, written whole or not at all."""
 
+import hashlib
 import time
 from collections import defaultdict
 from functools import partial
@@ -17,13 +18,17 @@ from cyclegan.data.streets import street, write_streets
 from cyclegan.data.streets_paint import (
     BUILDING,
     CAR,
+    NOISE_PX,
     PERSON,
     POLE,
     ROAD,
     SKY,
     TERRAIN,
     VEGETATION,
+    Canvas,
+    _sky,
 )
+from cyclegan.data.streets_scene import random_scene
 
 write_quietly = partial(write_streets, progress=False)
 LETTERS = {23: ".", 7: "r", 8: "p", 11: "B", 12: "w", 17: "|", 19: "l", 21: "v", 24: "i", 25: "R", 26: "c", 33: "y"}
@@ -159,6 +164,35 @@ def test_photos_have_texture_and_use_the_range():
     assert photo.min() < 30
     assert photo.max() > 225
     assert len(np.unique(photo[ids == ROAD], axis=0)) > 100
+
+
+def test_the_ids_of_these_scenes_have_not_moved():
+    """The paint may change; ids decide scores, and change only with VERSION."""
+    digest = hashlib.sha256()
+    for number in range(4):
+        digest.update(street(3, "test", number, 64)[1].tobytes())
+    assert digest.hexdigest() == "556aac5f36e6967357c03b79d771118c591add25527e3e07a1fc3e03a650d63a"
+
+
+def test_noise_runs_smoothly_between_its_points_and_repeats_without_a_seam():
+    """Looked up by the nearest point, clouds were blocks of many pixels with hard edges."""
+    canvas = Canvas(random_scene(np.random.default_rng(0)), 8)
+    points = np.arange(-3, NOISE_PX + 3).astype(np.float32)
+    assert np.array_equal(canvas.noise_at(points, points * 0 + 5), canvas.noise[points.astype(int) % NOISE_PX, 5])
+    line = np.arange(-2, NOISE_PX + 2, 0.0625, np.float32)
+    for values in (canvas.noise_at(line, line * 0 + 0.5), canvas.noise_at(line * 0 - 0.25, line)):
+        steps = np.abs(np.diff(values))
+        assert steps.max() < np.abs(np.diff(values[::16])).max() / 8
+    middle = canvas.noise_at(np.float32([127.5]), np.float32([-0.5]))
+    assert np.isclose(middle, canvas.noise[[127, 127, 0, 0], [127, 0, 127, 0]].mean())
+
+
+def test_clouds_at_256_pixels_have_no_blocks():
+    canvas = Canvas(random_scene(np.random.default_rng(0)), 512)
+    assert canvas.scene.light.clouds > 0.5
+    _sky(canvas)
+    high = canvas.photo[:128]  # towards the horizon clouds come as close together as pixels
+    assert np.abs(np.diff(high, axis=1)).max() < 0.03
 
 
 # Whole or not at all
