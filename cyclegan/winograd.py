@@ -120,17 +120,20 @@ def _ordered(x: Tensor) -> Tensor:
 
 
 class _WeightTransform(torch.autograd.Function):
+    """G w G', one axis of the kernel after the other."""
+
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tile: TileSize) -> Tensor:
-        ctx.both = both = _both_sides(tile, weight.dtype, weight.device)
-        return (both @ weight.reshape(-1, 9).t()).view(-1, *weight.shape[:2])
+        ctx.one_axis = g = _weight_transform(tile, weight.dtype, weight.device)
+        rows = torch.mm(g, weight.reshape(-1, 9).t().reshape(3, -1)).view(len(g), 3, -1)
+        return torch.matmul(g, rows).view(-1, *weight.shape[:2])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        both: Tensor = ctx.both
-        flat = both.t() @ grad.reshape(len(grad), -1)
-        return flat.t().reshape(*grad.shape[1:], 3, 3), None
+        back: Tensor = ctx.one_axis.t()
+        rows = torch.mm(back, grad.reshape(back.shape[1], -1)).view(3, back.shape[1], -1)
+        return torch.matmul(back, rows).view(9, -1).t().reshape(*grad.shape[1:], 3, 3), None
 
 
 class _Convolution(torch.autograd.Function):
@@ -208,10 +211,9 @@ def _transforms(tile: int) -> _Transforms:
 
 
 @lru_cache(maxsize=8)
-def _both_sides(tile: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """G applied to rows and columns at once: [t * t, 9]. On the device before a CUDA graph is captured."""
-    g = _transforms(tile).weight
-    return torch.kron(g, g).to(device, dtype)
+def _weight_transform(tile: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """G [t, 3], on the device before a CUDA graph is captured."""
+    return _transforms(tile).weight.to(device, dtype)
 
 
 class _Entries(NamedTuple):
