@@ -156,7 +156,8 @@ def without(dataset: Dataset, broken: Collection[Path]) -> Dataset:
 
 def with_way_out(error: ImageError) -> ImageError:
     """The same mistake, with how training goes on without the broken file."""
-    return ImageError(f"{str(error).rstrip('.')}, or leave such files out with --set data.skip_broken=true.")
+    way_out = "in training, leave such files out with --set data.skip_broken=true"
+    return ImageError(f"{str(error).rstrip('.')}, or, {way_out}.")
 
 
 def _facts(path: Path) -> dict[str, Any]:

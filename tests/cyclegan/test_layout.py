@@ -320,7 +320,8 @@ def test_a_broken_file_is_named(tmp_path, how, said):
 
 def test_a_broken_file_is_told_with_how_training_leaves_it_out(tmp_path):
     break_file(put(unpaired(tmp_path) / "trainB" / "bad.png"), "empty")
-    with pytest.raises(ImageError, match=r", or leave such files out with --set data\.skip_broken=true\.$"):
+    way_out = r", or, in training, leave such files out with --set data\.skip_broken=true\.$"
+    with pytest.raises(ImageError, match=way_out):
         open_dataset(tmp_path)
 
 
