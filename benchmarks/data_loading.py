@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.train_step import hardware
+from cgeval.datasets import open_dataset
 from cgeval.files import write_json_atomic
 from cgeval.runs import now
 from cyclegan.config import load_config
 from cyclegan.data.cache import Load, cached_images
-from cyclegan.data.layout import open_dataset
 from cyclegan.data.sampling import TrainingData
 from cyclegan.session import Request, train_run
 

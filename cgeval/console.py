@@ -4,9 +4,11 @@
 """
 
 import errno
+import importlib
 import io
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +25,26 @@ PLACES = {
     errno.EISDIR: "it is a folder, and a file is expected",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named as "module:attribute" and imported when used, so that others stay quick."""
+
+    def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names in the order of a user's path through them."""
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in self.commands_at:
+            return None
+        module, name = self.commands_at[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
 
 def run(command: click.Command) -> NoReturn:

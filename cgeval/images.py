@@ -110,6 +110,15 @@ def image_size(path: Path) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
+def image_mode(path: Path) -> str:
+    """PIL's name for what a pixel is ("RGB", "L", "P", "I;16"), from the header alone; raises ImageError."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return str(image.mode)
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise ImageError(_reason(path, error)) from None
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of itself. format: such as "JPEG" (a phone's MPO too); mode: PIL's, such as "RGB" or "I;16".

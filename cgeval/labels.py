@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from cgeval.errors import ConfigError, DataError
 
 Colour = tuple[int, int, int]
+MOST_CLASSES = 254  # so that a class map with void fits into a byte, and one value stays free for "no such id"
+NO_ID = 255
+MOST_IDS = 65535
 CHANNEL = np.array([1 << 16, 1 << 8, 1], dtype=np.int64)
 
 
@@ -42,15 +45,51 @@ class LabelSet:
         """Label of each id."""
         return {label.id: label for label in self.labels}
 
+    @cached_property
+    def classes(self) -> tuple[Label, ...]:
+        """The scored classes, in the order of their train ids; of labels that share one, the first gives the name.
+
+        Where no label says a train id, every label that is not ignored is a class. Raises ConfigError for a set
+        without classes, with more than 254, or with gaps in its train ids.
+        """
+        places = [place for place in map(self._place, self.labels) if place is not None]
+        found = tuple(
+            next(label for label in self.labels if self._place(label) == place) for place in sorted(set(places))
+        )
+        if sorted(set(places)) != list(range(len(found))):
+            gaps = ", ".join(map(str, sorted(set(places))))
+            raise ConfigError(f"label set {self.name!r} has the train ids {gaps}: they must run 0, 1, 2 without a gap.")
+        if not 1 <= len(found) <= MOST_CLASSES:
+            raise ConfigError(f"label set {self.name!r} has {len(found)} scored classes: 1 to {MOST_CLASSES} can be.")
+        return found
+
+    @cached_property
+    def class_colours(self) -> NDArray[np.uint8]:
+        """uint8 [K + 1, 3]: the colour of each scored class, and black for void."""
+        return np.array([*(label.colour for label in self.classes), (0, 0, 0)], dtype=np.uint8)
+
+    def knows(self, ids: NDArray[Any]) -> bool:
+        """Whether the set has every id of the map."""
+        low, table = self._class_table
+        if ids.min(initial=low) < low or ids.max(initial=low) >= low + len(table):
+            return False
+        return bool(table[ids - low].max(initial=0) != NO_ID)
+
+    def class_map(self, ids: NDArray[Any]) -> NDArray[np.uint8]:
+        """uint8 [h, w] of a map of ids [h, w]: 0 .. K - 1 the scored classes, K void; DataError for an unknown id."""
+        low, table = self._class_table
+        if ids.min(initial=low) < low or ids.max(initial=low) >= low + len(table):
+            raise self._unknown_ids(ids)
+        places = table[ids - low if low else ids]
+        if places.max(initial=0) == NO_ID:
+            raise self._unknown_ids(ids)
+        return places
+
     def colours_of(self, ids: NDArray[Any]) -> NDArray[np.uint8]:
         """uint8 [h, w, 3] of a map of ids [h, w]; raises DataError for an id that the set does not have."""
         present = np.unique(ids)
-        unknown = [int(i) for i in present if int(i) not in self.by_id]
-        if unknown:
-            raise DataError(
-                f"the label map holds the id {unknown[0]} ({len(unknown)} unknown in all), which label set "
-                f"{self.name!r} does not have: name the right label set, or convert the ids."
-            )
+        if not self.by_id.keys() >= set(present.tolist()):
+            raise self._unknown_ids(ids)
         palette = np.array([self.by_id[int(i)].colour for i in present], dtype=np.uint8).reshape(-1, 3)
         return palette[np.searchsorted(present, ids)]
 
@@ -64,6 +103,32 @@ class LabelSet:
             self._refuse(colours, packed, strange)
         found: NDArray[np.int32] = ids[place]
         return found
+
+    def _place(self, label: Label) -> int | None:
+        """Its place among the scored classes; where no label says a train id, they are in the order of the set."""
+        if any(each.train_id is not None for each in self.labels):
+            return None if label.ignore else label.train_id
+        scored = [each for each in self.labels if not each.ignore]
+        return scored.index(label) if label in scored else None
+
+    @cached_property
+    def _class_table(self) -> tuple[int, NDArray[np.uint8]]:
+        """The lowest id (0 if none is below), and the class of each id from there on; NO_ID where there is none."""
+        low, high = min(0, *self.by_id), max(self.by_id)
+        if high - low > MOST_IDS:
+            raise ConfigError(f"label set {self.name!r} has ids from {low} to {high}: at most {MOST_IDS} apart.")
+        table = np.full(high - low + 1, NO_ID, dtype=np.uint8)
+        for label in self.labels:
+            place = self._place(label)
+            table[label.id - low] = len(self.classes) if place is None else place
+        return low, table
+
+    def _unknown_ids(self, ids: NDArray[Any]) -> DataError:
+        unknown = [int(i) for i in np.unique(ids) if int(i) not in self.by_id]
+        return DataError(
+            f"the label map holds the id {unknown[0]} ({len(unknown)} unknown in all), which label set "
+            f"{self.name!r} does not have: name the right label set, or convert the ids."
+        )
 
     @cached_property
     def _palette(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cgeval.datasets import Dataset, ImageFile, Split, open_dataset
 from cgeval.errors import ConfigError, LayoutError, RunError
 from cgeval.images import to_network
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import DecodedImages, Load, cached_images, decode, domain_load
-from cyclegan.data.layout import Dataset, ImageFile, Split, open_dataset
 from cyclegan.data.sampling import TrainingData
 from cyclegan.distributed import World, wait_for_all
 from cyclegan.models import TRANSLATORS

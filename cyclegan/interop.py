@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cgeval.datasets import open_dataset
 from cgeval.errors import ConfigError, OutputError, RunError, WeightsError
 from cgeval.files import write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.config import GeneratorName, Networks, TrainConfig, from_dict
-from cyclegan.data.layout import open_dataset
 from cyclegan.models.generators import build_generator
 
 PREFIXES = ("module.", "_orig_mod.")

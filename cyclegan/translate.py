@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cgeval.datasets import Dataset, ImageFile, open_dataset
 from cgeval.errors import ConfigError, LayoutError, RunError
 from cgeval.images import encode_png, find_images, from_network, to_network
 from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import Load, decode, domain_load, load_for
-from cyclegan.data.layout import Dataset, ImageFile, open_dataset
 from cyclegan.journal import patience_s
 from cyclegan.models import TRANSLATORS
 from cyclegan.pictures import Picture

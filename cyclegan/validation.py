@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cgeval.datasets import Dataset
 from cgeval.errors import ConfigError
 from cgeval.labels import label_set
 from cyclegan.config import MetricName
-from cyclegan.data.layout import Dataset
 from cyclegan.inputs import Inputs
 from cyclegan.models.translator import Made, Translator
 from cyclegan.show import to_pictures, undisturbed

@@ -13,13 +13,13 @@ import click
 import pytest
 
 from cgeval import runs
+from cgeval.datasets import FACTS
 from cgeval.errors import SealError
 from cgeval.images import read_rgb
 from cgeval.labels import label_set
 from cgeval.records import KINDS, current, read_records
 from cgeval.runs import Run
 from cyclegan.config import TrainConfig
-from cyclegan.data.layout import FACTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

@@ -12,13 +12,13 @@ from PIL import Image
 
 from cgeval.cli import cgeval
 from cgeval.console import run as run_program
+from cgeval.datasets import open_dataset
 from cgeval.errors import SealError
 from cgeval.images import read_rgb
 from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.cli import cyclegan
 from cyclegan.config import load_config
-from cyclegan.data.layout import open_dataset
 from cyclegan.data.streets import write_streets
 from cyclegan.session import Request, train_run
 from cyclegan.translate import load_generators, plan, translate_into_run

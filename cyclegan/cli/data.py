@@ -16,9 +16,9 @@ def data() -> None:
 @click.option("--skip-broken", is_flag=True, help="Leave broken files out and name them.")
 def check(folder: Path, data_b: Path | None, skip_broken: bool) -> None:
     """Decode every picture, and say what the trainer sees: domains, counts, pairs, label maps, broken files."""
+    from cgeval.datasets import broken_files, find_dataset, without
     from cgeval.errors import ImageError
     from cyclegan.data.cache import domain_load
-    from cyclegan.data.layout import broken_files, find_dataset, without
 
     found = find_dataset(folder, data_b)
     broken = broken_files(found, progress=True)
@@ -70,6 +70,7 @@ def prepare(
 ) -> None:
     """Make a paired labels <-> photos dataset OUT from Cityscapes, CamVid, or any folder pair in SOURCE."""
     from cgeval.errors import ConfigError
+    from cgeval.labelled import detect
     from cyclegan.data import prepare as work
 
     if (photos is None) != (labels is None):
@@ -79,7 +80,7 @@ def prepare(
             raise ConfigError("a folder pair needs --label-set: cityscapes, cityscapes19, camvid11, or a TOML file.")
         found = work.find_folders(source / photos, source / labels, label_set_name, test_share)
     else:
-        found = work.detect(source)
+        found = detect(source)
     done = work.prepare(found, out, size_px, skip_broken=skip_broken)
     for sentence in done.skipped:
         click.echo(sentence, err=True)

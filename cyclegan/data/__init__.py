@@ -1,1 +1,1 @@
-"""Datasets: where the images are (`layout`), decoded once (`cache`), and drawn as batches (`sampling`)."""
+"""Datasets made (`prepare`, `download`, `streets`), decoded once (`cache`), and drawn as batches (`sampling`)."""

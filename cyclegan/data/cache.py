@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cgeval.datasets import Dataset, ImageFile, read_picture, with_way_out
 from cgeval.errors import ImageError, OutputError
 from cgeval.files import write_atomic
-from cgeval.images import Picture, ResizeFilter, distinct_colours, read_rgb, resize
-from cyclegan.data.layout import Dataset, ImageFile, with_way_out
+from cgeval.images import Picture, ResizeFilter, distinct_colours, resize
 
 FLAT_COLOURS = 64
 FLAT_SHARE = 0.7  # label maps of 64 px and more have 0.8 to 1, photos of 64 grey levels 0.1 to 0.6
@@ -76,7 +76,7 @@ def are_flat(files: Sequence[ImageFile]) -> bool:
     """
     looked_at = [files[i * len(files) // LOOKED_AT] for i in range(LOOKED_AT)] if len(files) > LOOKED_AT else files
     lossless = all(file.path.suffix.lower() not in (".jpg", ".jpeg") for file in looked_at)
-    return bool(looked_at) and lossless and all(_is_flat(half_of(file)) for file in looked_at)
+    return bool(looked_at) and lossless and all(_is_flat(_picture_of(file)) for file in looked_at)
 
 
 def _is_flat(picture: Picture) -> bool:
@@ -85,19 +85,16 @@ def _is_flat(picture: Picture) -> bool:
     return bool(flat) and 1 < distinct_colours(picture, FLAT_COLOURS + 1) <= FLAT_COLOURS
 
 
-def half_of(file: ImageFile) -> Picture:
-    """The picture of an `ImageFile`: the whole file, or its left or right half; raises ImageError naming the file."""
+def _picture_of(file: ImageFile) -> Picture:
     try:
-        picture = read_rgb(file.path)
+        return read_picture(file)
     except ImageError as error:
         raise with_way_out(error) from None
-    middle = picture.shape[1] // 2
-    return {None: picture, "left": picture[:, :middle], "right": picture[:, middle:]}[file.half]
 
 
 def decode(file: ImageFile, load: Load) -> Picture:
     """uint8 [size_px, size_px, 3] of one image; raises ImageError naming the file."""
-    picture: Picture = resize(np.ascontiguousarray(half_of(file)), load.size_px, load.size_px, load.filter)
+    picture: Picture = resize(np.ascontiguousarray(_picture_of(file)), load.size_px, load.size_px, load.filter)
     return picture
 
 

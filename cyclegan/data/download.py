@@ -14,11 +14,11 @@ from urllib.request import url2pathname
 
 import tomli_w
 
+from cgeval.datasets import open_dataset
 from cgeval.errors import ConfigError, DownloadError, ImageError, LayoutError, OutputError
 from cgeval.files import lock, sha256_file, write_atomic
 from cgeval.images import find_images
 from cyclegan.data.archives import Archive, archive_named
-from cyclegan.data.layout import open_dataset
 from cyclegan.data.transfer import Transfer
 from cyclegan.data.unpack import BadArchiveError, is_web_page, unpack
 

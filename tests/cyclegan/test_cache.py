@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageCms
 from torchvision import transforms
 
+from cgeval.datasets import ImageFile, open_dataset, read_picture
 from cgeval.errors import ImageError, OutputError
 from cgeval.images import to_network
 from cgeval.labels import label_set
@@ -25,11 +26,9 @@ from cyclegan.data.cache import (
     cached_images,
     decode,
     domain_load,
-    half_of,
     load_for,
     remove_abandoned,
 )
-from cyclegan.data.layout import ImageFile, open_dataset
 from cyclegan.data.streets import street
 
 PHOTO = Load(36, "bicubic")
@@ -131,7 +130,7 @@ def test_a_picture_taken_sideways_is_shown_upright(tmp_path, suffix):
     stored = np.zeros((40, 60, 3), np.uint8)
     stored[:, :30] = 255
     file = save(tmp_path / f"phone.{suffix}", stored, exif=exif)
-    picture = half_of(file)
+    picture = read_picture(file)
     assert picture.shape == (60, 40, 3)
     assert picture[:25].mean() > 240
     assert picture[35:].mean() < 15
@@ -143,7 +142,7 @@ def test_halves_of_a_sideways_aligned_picture_are_halves_as_shown(tmp_path):
     (tmp_path / "train").mkdir()
     save(tmp_path / "train" / "p.png", noise(0, 60, 30), exif=exif)
     split = open_dataset(tmp_path).split("train")
-    assert half_of(split.a[0]).shape == half_of(split.b[0]).shape == (30, 30, 3)
+    assert read_picture(split.a[0]).shape == read_picture(split.b[0]).shape == (30, 30, 3)
 
 
 def test_a_colour_profile_that_is_broken_does_not_stop_a_cmyk_picture(tmp_path):
@@ -254,7 +253,7 @@ def test_a_cache_holds_every_picture_in_order(tmp_path):
 def test_a_second_run_decodes_nothing(tmp_path, monkeypatch):
     files = photos(tmp_path / "in", 5)
     first = cached_images(files, PHOTO, tmp_path / "cache", progress=False)
-    monkeypatch.setattr(cache, "read_rgb", no_decoder)
+    monkeypatch.setattr(cache, "read_picture", no_decoder)
     second = cached_images(files, PHOTO, tmp_path / "cache", progress=False)
     assert np.array_equal(first.pixels, second.pixels)
     with pytest.raises(AssertionError, match="decoded again"):
@@ -346,7 +345,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "read_rgb", interrupted)
+        patch.setattr(cache, "read_picture", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cached_images(files, PHOTO, tmp_path / "cache", progress=False)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -379,7 +378,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from cyclegan.data.cache import Load, cached_images
-from cyclegan.data.layout import open_dataset
+from cgeval.datasets import open_dataset
 files = open_dataset(Path(sys.argv[1]), Path(sys.argv[1])).split("train").a
 print("ready", flush=True)
 sys.stdin.readline()

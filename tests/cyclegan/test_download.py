@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cgeval.datasets import open_dataset
 from cgeval.errors import ConfigError, DownloadError, OutputError, RunBusyError
 from cgeval.files import lock
 from cgeval.images import encode_png
@@ -20,7 +21,6 @@ from cyclegan.cli.data import data
 from cyclegan.data import transfer
 from cyclegan.data.archives import DATASETS
 from cyclegan.data.download import fetch_dataset
-from cyclegan.data.layout import open_dataset
 from tests.cyclegan.archive_server import refused, serving, sha256, tarred, zipped
 
 

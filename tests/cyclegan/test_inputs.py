@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from cgeval.datasets import ImageFile
 from cgeval.errors import ConfigError, DataError, ImageError, LayoutError, RunError
 from cyclegan import inputs as module
 from cyclegan.config import load_config
 from cyclegan.data import cache
-from cyclegan.data.layout import ImageFile
 from cyclegan.distributed import World
 from cyclegan.inputs import cache_folder, dataset_of, open_inputs, spread
 

@@ -14,13 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
+from cgeval.datasets import open_dataset
 from cgeval.errors import CgevalError, ConfigError, DataError, ImageError, LayoutError, OutputError
 from cgeval.images import read_ids, read_rgb
+from cgeval.labelled import detect, find_camvid, find_cityscapes, pair_folders
 from cgeval.labels import label_set
 from cyclegan.data import prepare as module
 from cyclegan.data.cache import domain_load
-from cyclegan.data.layout import open_dataset
-from cyclegan.data.prepare import detect, find_camvid, find_cityscapes, find_folders, pair_folders, prepare
+from cyclegan.data.prepare import find_folders, prepare
 
 CITYSCAPES = label_set("cityscapes")
 

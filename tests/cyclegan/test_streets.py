@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
+from cgeval.datasets import open_dataset
 from cgeval.errors import ConfigError, OutputError
 from cgeval.images import read_ids, read_rgb
 from cgeval.labels import label_set
 from cyclegan.data import streets
 from cyclegan.data.cache import domain_load
-from cyclegan.data.layout import open_dataset
 from cyclegan.data.streets import street, write_streets
 from cyclegan.data.streets_paint import (
     BUILDING,

@@ -1,4 +1,4 @@
-"""The `cgeval` command: parse, one call, print."""
+"""`cgeval runs | show | verify`."""
 
 import json
 from collections.abc import Sequence
@@ -9,19 +9,13 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from cgeval.console import run
 from cgeval.errors import CgevalError, RunError
 from cgeval.records import Current, current, read_records
 from cgeval.runs import ImageSet, Run, find_runs
+from cgeval.tables import print_table
 
 
-@click.group()
-@click.version_option(package_name="cgeval")
-def cgeval() -> None:
-    """Look into runs of image-to-image translators, and check them."""
-
-
-@cgeval.command()
+@click.command()
 @click.argument("folder", default="runs", type=click.Path(path_type=Path))
 def runs(folder: Path) -> None:
     """List the runs below FOLDER (default: runs); those that cannot be read are named after the others."""
@@ -30,13 +24,13 @@ def runs(folder: Path) -> None:
         (str(r.path), r.info.method, str(r.info.dataset.get("name", "?")), _sets(r), r.info.created_at) for r in found
     ]
     if rows:
-        _print_table(("run", "method", "dataset", "image sets", "created"), rows)
+        print_table(("run", "method", "dataset", "image sets", "created"), rows)
     elif not broken:
         click.echo(f"No runs below {folder}; `cyclegan train` makes one.")
     _report(broken)
 
 
-@cgeval.command()
+@click.command()
 @click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def show(run_path: Path, as_json: bool) -> None:
@@ -52,15 +46,15 @@ def show(run_path: Path, as_json: bool) -> None:
     click.echo(f"{info.run_id}: {info.method}, made by {maker}, {info.created_at}")
     click.echo(f"dataset {info.dataset.get('name', '?')} at {info.dataset.get('path', '?')}\n")
     set_rows = [(s.name, s.direction, s.split, str(s.count), s.checkpoint or "-", s.index_sha256[:12]) for s in sets]
-    _print_table(("image set", "direction", "split", "images", "checkpoint", "seal"), set_rows)
+    print_table(("image set", "direction", "split", "images", "checkpoint", "seal"), set_rows)
     if records:
         click.echo()
-        _print_table(
+        print_table(
             ("protocol", "metric", "image set", "value", "interval", "n", "superseded"), [_row(c) for c in records]
         )
 
 
-@cgeval.command()
+@click.command()
 @click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
 def verify(run_path: Path) -> None:
     """Check every image of RUN against the digests that were sealed; ends with 1 if one differs."""
@@ -75,11 +69,6 @@ def verify(run_path: Path) -> None:
     _report(damaged)
     well = f"{len(sets)} image sets, {images} images: every one is as it was sealed."
     click.echo(well if sets else f"{run_path} holds no sealed image set yet.")
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    run(cgeval)
 
 
 def _report(findings: Sequence[CgevalError]) -> None:
@@ -106,11 +95,3 @@ def _row(entry: Current) -> tuple[str, ...]:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "-" if low is None or high is None else f"[{low:.4f}, {high:.4f}]"
-
-
-def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    for row in (heads, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    if not rows:
-        click.echo("(none yet)")

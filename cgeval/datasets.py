@@ -17,7 +17,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from cgeval.errors import ConfigError, ImageError, LayoutError
-from cgeval.images import find_images, image_id, image_size, read_rgb
+from cgeval.images import Picture, find_images, image_id, image_size, read_rgb
 from cgeval.labels import label_set
 
 Half = Literal["left", "right"]
@@ -124,6 +124,13 @@ def find_dataset(path: Path, path_b: Path | None = None) -> Dataset:
         splits,
         facts=facts,
     )
+
+
+def read_picture(file: ImageFile) -> Picture:
+    """uint8 [h, w, 3]: the whole file, or its left or right half; raises ImageError naming the file."""
+    picture = read_rgb(file.path)
+    middle = picture.shape[1] // 2
+    return {None: picture, "left": picture[:, :middle], "right": picture[:, middle:]}[file.half]
 
 
 def broken_files(dataset: Dataset, *, progress: bool = False) -> dict[Path, ImageError]:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgeval import datasets as layout
+from cgeval.datasets import FACTS, ImageFile, broken_files, find_dataset, open_dataset, read_picture, without
 from cgeval.errors import DataError, ImageError, LayoutError
-from cyclegan.data import layout
-from cyclegan.data.cache import half_of
-from cyclegan.data.layout import FACTS, ImageFile, broken_files, find_dataset, open_dataset, without
 
 SUFFIXES = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"]
 
@@ -51,7 +50,7 @@ def test_splits_come_in_the_order_train_val_test(tmp_path):
 def test_every_usual_kind_of_file_is_read(tmp_path, suffix):
     dataset = open_dataset(unpaired(tmp_path, f"trainA/i.{suffix}", "trainB/b.png"))
     assert ids(dataset.split("train").a) == ["i"]
-    assert half_of(dataset.split("train").a[0]).shape == (8, 8, 3)
+    assert read_picture(dataset.split("train").a[0]).shape == (8, 8, 3)
 
 
 def test_nested_folders_are_part_of_the_id_and_numbers_sort_as_numbers(tmp_path):
@@ -149,9 +148,9 @@ def test_an_aligned_picture_is_split_in_the_middle_left_is_a(tmp_path):
     split = dataset.split("train")
     assert dataset.paired
     assert ids(split.a) == ids(split.b) == ["pair"]
-    assert (half_of(split.a[0]) == (255, 0, 0)).all()
-    assert (half_of(split.b[0]) == (0, 0, 255)).all()
-    assert half_of(split.a[0]).shape == half_of(split.b[0]).shape == (6, 10, 3)
+    assert (read_picture(split.a[0]) == (255, 0, 0)).all()
+    assert (read_picture(split.b[0]) == (0, 0, 255)).all()
+    assert read_picture(split.a[0]).shape == read_picture(split.b[0]).shape == (6, 10, 3)
 
 
 def test_aligned_splits_are_found_in_any_case_and_nesting(tmp_path):
@@ -174,7 +173,7 @@ def test_a_picture_that_cannot_be_aligned_is_named_wherever_it_stands(tmp_path, 
 
 def test_square_pairs_are_read_when_they_are_declared(tmp_path):
     (aligned(tmp_path, (8, 8)) / "dataset.toml").write_text("paired = true\n")
-    assert half_of(open_dataset(tmp_path).split("train").a[0]).shape == (8, 4, 3)
+    assert read_picture(open_dataset(tmp_path).split("train").a[0]).shape == (8, 4, 3)
 
 
 def test_aligned_pictures_may_differ_in_size(tmp_path):
