@@ -41,6 +41,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept between runs: $CGEVAL_CACHE, else the user's cache folder."""
+    own = os.environ.get("CGEVAL_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgeval"
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that a killed process left in the folder; call it only while holding the lock."""
     for leftover in folder.glob(f"{LEFTOVER}*"):

@@ -1,7 +1,6 @@
 """The `[data]` settings go in; training batches, sample images and validation images of one dataset come out."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from cgeval.datasets import Dataset, ImageFile, Split, open_dataset
 from cgeval.errors import ConfigError, LayoutError, RunError
+from cgeval.files import cache_folder
 from cgeval.images import to_network
 from cyclegan.config import TrainConfig
 from cyclegan.data.cache import DecodedImages, Load, cached_images, decode, domain_load
@@ -96,14 +96,6 @@ def dataset_of(config: TrainConfig) -> Dataset:
 def whole_images(files: Sequence[ImageFile], load: Load) -> Tensor:
     """Whole pictures squashed to load.size_px: float32 [N, 3, px, px] in [-1, 1]."""
     return torch.from_numpy(np.stack([to_network(decode(file, load)) for file in files]))
-
-
-def cache_folder() -> Path:
-    """Where decoded images are kept between runs: $CGEVAL_CACHE, else the user's cache folder."""
-    own = os.environ.get("CGEVAL_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgeval"
 
 
 def spread(files: Sequence[ImageFile], count: int) -> list[ImageFile]:

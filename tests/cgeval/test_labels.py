@@ -13,7 +13,7 @@ from PIL import Image
 
 from cgeval.errors import ConfigError, DataError
 from cgeval.images import find_images, read_ids
-from cgeval.labels import KNOWN, LabelSet, label_set
+from cgeval.labels import KNOWN, Label, LabelSet, label_set
 
 TABLE = Path(__file__).parents[1] / "golden" / "cityscapes_labels.csv"
 CITYSCAPES, SCORED, CAMVID = label_set("cityscapes"), label_set("cityscapes19"), label_set("camvid11")
@@ -224,3 +224,58 @@ def test_an_unknown_name_is_answered_with_those_there_are(tmp_path):
     for name in ("cityscape", tmp_path):
         with pytest.raises(ConfigError, match="cityscapes, cityscapes19, camvid11"):
             label_set(name)
+
+
+# Scored classes
+
+
+def made_of(*labels: tuple[int, int | None, bool]) -> LabelSet:
+    """Labels by (id, train_id, ignore), each with a colour and a name of its own."""
+    return LabelSet("own", tuple(Label(i, f"n{i}", (i % 256, 0, 1), ignore, place) for i, place, ignore in labels))
+
+
+@pytest.mark.parametrize("labels", [CITYSCAPES, SCORED])
+def test_cityscapes_scores_its_19_train_ids_in_their_order(labels):
+    assert [label.name for label in labels.classes] == [name for _, name, place, _ in published() if place is not None]
+    assert labels.class_colours.shape == (20, 3)
+    assert labels.class_colours[-1].tolist() == [0, 0, 0]
+
+
+@given(arrays(np.int32, (3, 5), elements=st.integers(0, 33)))
+def test_a_class_map_has_each_ids_train_id_and_void_for_the_rest(ids):
+    place_of = {i: place for i, _, place, _ in published()}
+    expected = [[19 if place_of[i] is None else place_of[i] for i in row] for row in ids.tolist()]
+    assert CITYSCAPES.class_map(ids).tolist() == expected
+    assert CITYSCAPES.class_map(ids.astype(np.uint8)).tolist() == expected
+
+
+@pytest.mark.parametrize("wrong", [-1, 34, 255, 26001])
+def test_ids_that_the_set_does_not_have_are_no_class(wrong):
+    ids = np.array([[7, wrong]], np.int32)
+    assert not CITYSCAPES.knows(ids)
+    assert CITYSCAPES.knows(ids[:, :1])
+    with pytest.raises(DataError, match=f"holds the id {wrong} "):
+        CITYSCAPES.class_map(ids)
+
+
+def test_without_train_ids_every_label_that_is_not_ignored_is_a_class():
+    labels = made_of((5, None, False), (9, None, True), (2, None, False))
+    assert [label.id for label in labels.classes] == [5, 2]
+    assert labels.class_map(np.array([[2, 5, 9]])).tolist() == [[1, 0, 2]]
+
+
+def test_labels_that_share_a_train_id_are_one_class_of_the_firsts_name():
+    labels = made_of((3, 0, False), (4, 1, False), (6, 0, False), (-1, None, False))
+    assert [label.name for label in labels.classes] == ["n3", "n4"]
+    assert labels.class_map(np.array([[3, 6, 4, -1]])).tolist() == [[0, 0, 1, 2]]
+
+
+def test_gaps_and_too_many_classes_are_refused():
+    with pytest.raises(ConfigError, match="train ids 0, 2: they must run 0, 1, 2 without a gap"):
+        made_of((1, 0, False), (2, 2, False)).classes  # noqa: B018
+    with pytest.raises(ConfigError, match="has 0 scored classes"):
+        made_of((1, None, True)).classes  # noqa: B018
+    with pytest.raises(ConfigError, match="has 300 scored classes"):
+        made_of(*((i, None, False) for i in range(300))).classes  # noqa: B018
+    with pytest.raises(ConfigError, match="at most 65535 apart"):
+        made_of((0, None, False), (1 << 30, None, False)).class_map(np.zeros((1, 1), np.int32))

@@ -10,11 +10,12 @@ from PIL import Image
 
 from cgeval.datasets import ImageFile
 from cgeval.errors import ConfigError, DataError, ImageError, LayoutError, RunError
+from cgeval.files import cache_folder
 from cyclegan import inputs as module
 from cyclegan.config import load_config
 from cyclegan.data import cache
 from cyclegan.distributed import World
-from cyclegan.inputs import cache_folder, dataset_of, open_inputs, spread
+from cyclegan.inputs import dataset_of, open_inputs, spread
 
 
 def no_decoder(path: Path) -> np.ndarray:

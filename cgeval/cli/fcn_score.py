@@ -1,0 +1,135 @@
+"""`cgeval fcn-score`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from cgeval.protocols.scoring import Score
+
+
+@click.command("fcn-score")
+@click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--scorer", help="Folder, file or name of a scorer; default: the one in ./scorers of these classes.")
+@click.option("--dataset", type=click.Path(path_type=Path), help="Where the run's dataset is now.")
+@click.option("--label-set", help="cityscapes, cityscapes19, camvid11 or a TOML file; default: the dataset's.")
+@click.option("--split", help="Split whose image sets are scored; default: test.")
+@click.option("--direction", default="both", show_default=True, type=click.Choice(["ab", "ba", "both"]))
+@click.option(
+    "--protocol",
+    type=click.Choice(["paper", "scorer-size"]),
+    help="labels -> photo: the network at the truth's size, or at the size it was trained at; default: the scorer's.",
+)
+@click.option(
+    "--convention",
+    default="cityscapes",
+    show_default=True,
+    type=click.Choice(["cityscapes", "reference"]),
+    help="What a class without a pixel counts: nothing (left out), or 0 as in the released script.",
+)
+@click.option(
+    "--distance",
+    default="L2",
+    show_default=True,
+    type=click.Choice(["L2", "L1"]),
+    help="photo -> labels: between colours.",
+)
+@click.option(
+    "--palette",
+    default="scored",
+    show_default=True,
+    type=click.Choice(["scored", "all"]),
+    help="photo -> labels: colours of the scored classes, or of every label.",
+)
+@click.option(
+    "--classified-at",
+    default="output",
+    show_default=True,
+    type=click.Choice(["output", "truth"]),
+    help="photo -> labels: before or after enlarging to the truth's size.",
+)
+@click.option("--sanity", is_flag=True, help="Rows of shuffled photos and of noise too: what a number is worth.")
+@click.option("--examples", default=6, show_default=True, type=click.IntRange(0, 100), help="Pictured; 0: no pictures.")
+@click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap and of the choice of examples.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--batch-size", default=4, show_default=True, type=click.IntRange(1))
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="That share the images.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option(
+    "--evaluation-results",
+    "results_folder",
+    type=click.Path(path_type=Path),
+    help="Folder for text files as the released script writes them.",
+)
+def fcn_score(
+    run_path: Path,
+    scorer: str | None,
+    dataset: Path | None,
+    label_set: str | None,
+    split: str | None,
+    direction: str,
+    protocol: str | None,
+    convention: str,
+    distance: Literal["L1", "L2"],
+    palette: Literal["scored", "all"],
+    classified_at: str,
+    sanity: bool,
+    examples: int,
+    resamples: int,
+    seed: int,
+    device: str,
+    batch_size: int,
+    processes: int,
+    as_json: bool,
+    results_folder: Path | None,
+) -> None:
+    """Score RUN's translations against their label maps, both ways, with intervals and the ceiling beside.
+
+    labels -> photo: what a segmentation network sees in the photos. photo -> labels: by the nearest colour. RUN may
+    also be another program's folder of results, which is first made a run of.
+    """
+    from cgeval.protocols.fcn_score import fcn_score as score_run
+    from cgeval.protocols.planning import Choices
+    from cgeval.protocols.scoring import Sampling
+    from cgeval.runs import Run
+
+    choices = Choices(
+        dataset, label_set, split, direction, scorer, protocol, distance, palette, classified_at, sanity=sanity
+    )
+    scores = score_run(
+        Run.open(run_path),
+        choices,
+        Sampling(convention, resamples, seed),
+        device=device,
+        batch_size=batch_size,
+        processes=processes,
+    )
+    _keep(scores, examples, seed, results_folder)
+    _show_json(scores) if as_json else _show(scores)
+
+
+def _keep(scores: "list[Score]", examples: int, seed: int, results_folder: Path | None) -> None:
+    """Everything is measured: write the records, then what is made of them."""
+    from cgeval.protocols.results import evaluation_results, write_results
+
+    for score in scores:
+        write_results(score)
+    for score in scores if results_folder else ():
+        evaluation_results(score, results_folder or Path())
+
+
+def _show_json(scores: "list[Score]") -> None:
+    from cgeval.protocols.results import as_json
+
+    click.echo(json.dumps([as_json(score) for score in scores], indent=2, ensure_ascii=False))
+
+
+def _show(scores: "list[Score]") -> None:
+    from cgeval.cli.score_text import score_lines
+
+    for score in scores:
+        click.echo("\n".join(score_lines(score)) + "\n")
+        click.echo(f"  records   {score.job.run.path / 'records' / score.job.protocol_name}.jsonl")

@@ -1,0 +1,118 @@
+"""A score goes in; the lines that a terminal shows of it come out."""
+
+import numpy as np
+
+from cgeval.metrics import METRICS, Interval
+from cgeval.protocols.planning import Job
+from cgeval.protocols.results import class_names
+from cgeval.protocols.scoring import Line, Score
+from cgeval.tables import table_lines
+
+HEADS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
+CONVENTIONS = {
+    "cityscapes": "classes without a pixel are left out of the means, as cityscapesScripts does",
+    "reference": "classes without a pixel count 0, as in the script released with pix2pix",
+}
+DIFFERS = 0.0005  # what would show in the third decimal
+
+
+def score_lines(score: Score) -> list[str]:
+    """Heading, the three numbers of each row, the table of classes, and what looks wrong."""
+    return [
+        *_heading(score),
+        "",
+        *_indented(_numbers(score)),
+        "",
+        *_indented(_classes(score)),
+        *_other_convention(score),
+        *_traps(score),
+    ]
+
+
+def _heading(score: Score) -> list[str]:
+    job = score.job
+    info, (width, height) = job.run.info, job.size_px
+    sizes = " and ".join(f"{w}x{h}" for w, h in sorted(score.line.measured.truth_sizes)[:2])
+    return [
+        f"{job.run.path}  {info.method}, {job.direction}: {job.image_set.name}, {len(job.items)} images of "
+        f"{width}x{height}, truth {sizes} ({job.labelled.labels.name})",
+        f"  protocol  {job.protocol_name}: {_way(job)}",
+        *([f"  scorer    {_scorer(job)}"] if job.scorer else []),
+        f"  intervals {score.sampling.interval}; {CONVENTIONS[score.sampling.convention]}",
+    ]
+
+
+def _way(job: Job) -> str:
+    if job.by_colour is not None:
+        by = job.by_colour
+        place = "at the images' size, ids enlarged" if by.classified_at == "output" else "after enlarging the images"
+        return f"nearest of the {by.choice} colours by {by.distance}, {place} to the truth's size"
+    if job.protocol == "paper":
+        return "images enlarged to the truth's size, network there"
+    width, height = job.scorer.info.size_px if job.scorer else (0, 0)
+    return f"network at {width}x{height}, where it was trained, logits enlarged to the truth's size"
+
+
+def _scorer(job: Job) -> str:
+    if job.scorer is None:
+        return ""
+    info = job.scorer.info
+    iou = info.validation.get("class_iou", {}).get("value")
+    own = f", class IoU {iou:.3f} on its own validation photos" if iou is not None else ""
+    return f"{info.name} ({info.kind}, sha256 {job.scorer.sha256[:12]}{own})"
+
+
+def _numbers(score: Score) -> list[str]:
+    rows = [_number_row(line, score) for line in (score.line, *score.beside)]
+    return table_lines(("", "n", *(HEADS[metric] for metric in METRICS), ""), rows, numbers=(1,))
+
+
+def _number_row(line: Line, score: Score) -> tuple[str, ...]:
+    cells = (_with_interval(line.value(metric), line.intervals[metric]) for metric in METRICS)
+    what = "the ceiling" if line.name == score.job.ceiling else ""
+    return (line.name, str(len(line.measured.ids)), *cells, what)
+
+
+def _classes(score: Score) -> list[str]:
+    line, ceiling = score.line, score.ceiling
+    true = line.counts[:-1].sum(axis=1)
+    rows = [
+        (
+            name,
+            f"{100 * true[i] / true.sum():.1f} %",
+            _with_interval(float(line.scores.accuracies[i]), line.by_class.accuracies[i]),
+            _with_interval(float(line.scores.ious[i]), line.by_class.ious[i]),
+            _plain(float(ceiling.scores.ious[i])) if ceiling else "-",
+        )
+        for i, name in enumerate(class_names(score.job))
+    ]
+    heads = ("class", "of truth", "accuracy", "IoU", f"IoU of {score.job.ceiling}")
+    return table_lines(heads, rows, numbers=(1, 4))
+
+
+def _other_convention(score: Score) -> list[str]:
+    """What the means would be under the other convention, where that shows."""
+    name, scores = score.other
+    changed = [m for m in METRICS if abs(float(getattr(scores, m)) - score.line.value(m)) >= DIFFERS]
+    if not changed:
+        return []
+    told = ", ".join(f"{HEADS[metric]} {float(getattr(scores, metric)):.3f}" for metric in changed)
+    return ["", f"  With --convention {name} ({CONVENTIONS[name]}): {told}."]
+
+
+def _traps(score: Score) -> list[str]:
+    return [line for trap in score.traps for line in ("", f"  Look out, {trap.name}: {trap.sentence}")]
+
+
+def _with_interval(value: float, interval: Interval | None) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
+
+
+def _plain(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

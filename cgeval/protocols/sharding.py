@@ -1,0 +1,120 @@
+"""Items and a scorer go in; their matrices come out, measured in this process or in several that share the images.
+
+Each process takes shares of the images in turn and keeps its predictions in the cache that all use, so a share that was
+done before costs no network. Matrices add; which process counted an image changes nothing.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized as Counter
+from pathlib import Path
+
+import torch
+
+from cgeval.errors import ConfigError
+from cgeval.files import cache_folder
+from cgeval.labels import LabelSet
+from cgeval.protocols.forward import Forward
+from cgeval.protocols.measuring import Measured, Tick, measure
+from cgeval.protocols.pictures_in import Item
+from cgeval.protocols.planning import Job
+from cgeval.protocols.predictions import PredictionCache
+from cgeval.scorers.scorer import load_scorer
+from cgeval.scorers.store import ScorerFile
+
+SHARE = 16  # images that a process takes at a time
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how the network runs. device: "auto", "cpu", "cuda" or "cuda:1"; processes: on this machine."""
+
+    device: str = "auto"
+    batch_size: int = 4
+    processes: int = 1
+
+
+class Networks:
+    """Scorers that are loaded once, and used for several image sets."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.loaded: dict[str, Forward] = {}
+
+    def forward(self, scorer: ScorerFile, protocol: str) -> Forward:
+        """The scorer on the device, loaded when it is first asked for."""
+        key = f"{scorer.path} {protocol}"
+        if key not in self.loaded:
+            device = find_device(self.machine.device)
+            self.loaded[key] = Forward(load_scorer(scorer, device), protocol, device)
+        return self.loaded[key]
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; raises ConfigError where it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"--device is {name!r}, and auto, cpu, cuda or cuda:N is expected.") from None
+    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
+        raise ConfigError(
+            f"--device is {name!r}, and {torch.cuda.device_count()} CUDA devices are here: take --device cpu."
+        )
+    return device
+
+
+def measure_by_network(networks: Networks, job: Job, items: Sequence[Item], tick: Tick) -> Measured:
+    """Matrices of the items, by the job's scorer and protocol; predictions that were made before are taken again.
+
+    Raises ValueError for a job without a scorer.
+    """
+    machine, scorer, protocol, labels = networks.machine, job.scorer, job.protocol, job.labelled.labels
+    if scorer is None:
+        raise ValueError(f"{job.image_set.name} is judged by colour")
+    processes = min(machine.processes, -(-len(items) // SHARE))
+    if processes <= 1:
+        return _measure(networks.forward(scorer, protocol), items, labels, machine.batch_size, tick)
+    shares = [items[i : i + SHARE] for i in range(0, len(items), SHARE)]
+    context = multiprocessing.get_context("spawn")
+    begin = (scorer, protocol, labels, machine, context.Value("i", 0))
+    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin) as pool:
+        parts = []
+        for part in pool.map(_share, shares):
+            parts.append(part)
+            tick(len(part.ids))
+    return Measured.joined(parts)
+
+
+def _measure(forward: Forward, items: Sequence[Item], labels: LabelSet, batch_size: int, tick: Tick) -> Measured:
+    cache = PredictionCache(predictions_folder(forward.scorer.file), forward.rule)
+    return measure(items, labels, forward, cache=cache, batch_size=batch_size, tick=tick)
+
+
+def predictions_folder(scorer: ScorerFile) -> Path:
+    """Where the predictions of a scorer are kept; it may be deleted whenever nothing is being scored."""
+    return cache_folder() / "predictions" / f"{scorer.info.name}-{scorer.sha256[:12]}"
+
+
+_own: dict[str, tuple[Forward, LabelSet, int]] = {}  # of a process that takes shares
+
+
+def _begin(scorer: ScorerFile, protocol: str, labels: LabelSet, machine: Machine, count: "Counter[int]") -> None:
+    """Load the scorer in a new process, on a device of its own where there are several."""
+    with count.get_lock():
+        number = count.value
+        count.value += 1
+    device = find_device(machine.device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", number % torch.cuda.device_count())
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // machine.processes))
+    _own["work"] = (Forward(load_scorer(scorer, device), protocol, device), labels, machine.batch_size)
+
+
+def _share(items: Sequence[Item]) -> Measured:
+    forward, labels, batch_size = _own["work"]
+    return _measure(forward, items, labels, batch_size, lambda _count: None)
