@@ -1,0 +1,149 @@
+"""A run whose faults are known is scored, both ways: the numbers are those that one computes by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cgeval.errors import WeightsError
+from cgeval.images import read_ids, read_rgb, resize
+from cgeval.matrices import read_matrices
+from cgeval.metrics import METRICS, segmentation_scores
+from cgeval.protocols import sharding
+from cgeval.protocols.fcn_score import fcn_score
+from cgeval.protocols.planning import Choices
+from cgeval.protocols.results import as_json, evaluation_results, write_results
+from cgeval.protocols.scoring import Sampling
+from cgeval.records import current, read_records
+from cgeval.runs import Run
+from tests.cgeval.protocols.streets import LABELS, TRUTH_SIZE, NearestHalfColour, write_dataset, write_header, write_run
+
+ROAD = 3
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run of six images whose two uppermost rows, of eight, are road."""
+    monkeypatch.setenv("CGEVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sharding, "load_scorer", NearestHalfColour)
+    monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path / "data", n=6)
+    write_header(tmp_path / "scorers" / "halves")
+    return write_run(tmp_path / "runs" / "one", tmp_path / "data")
+
+
+def by_hand(run: Run) -> np.ndarray:
+    """The matrix of all images, counted pixel by pixel: right everywhere but in the upper quarter, where road is seen."""
+    counts = np.zeros((12, 12), np.int64)
+    for path in sorted((Path(run.info.dataset["path"]) / "test_ids" / "drive").iterdir()):
+        truth = read_ids(path)
+        seen = resize(resize(truth, 12, 8, "nearest"), *TRUTH_SIZE, "nearest")
+        seen[:4] = ROAD
+        for true, predicted in zip(truth.ravel(), seen.ravel(), strict=True):
+            counts[true, predicted] += 1
+    return counts
+
+
+def test_photo_to_labels_is_what_counting_by_hand_gives(run):
+    (score,) = fcn_score(run, Choices(direction="ba"))
+    assert np.array_equal(score.line.counts[:-1], by_hand(run)[:-1])
+    assert score.ceiling.value("pixel_accuracy") == 1
+    expected = segmentation_scores(by_hand(run), "cityscapes")
+    assert all(score.line.value(metric) == float(getattr(expected, metric)) for metric in METRICS)
+    assert all(score.line.intervals[m].low < score.line.value(m) < score.line.intervals[m].high for m in METRICS)
+
+
+def test_labels_to_photo_is_what_the_network_sees(run):
+    """Blocks of labels are as large as pixels of photos are enlarged, so the nearest colour is nearly always right."""
+    (score,) = fcn_score(run, Choices(direction="ab", sanity=True))
+    worth = {line.name: line.value("pixel_accuracy") for line in (score.line, *score.beside)}
+    assert worth["real photos"] > 0.7
+    assert 0.6 < worth["cyclegan"] / worth["real photos"] < 0.85
+    assert worth["shuffled photos"] < 0.25
+    assert worth["noise"] < 0.25
+    assert score.line.counts[:-1].sum(axis=1).tolist() == by_hand(run)[:-1].sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("protocol", ["paper", "scorer-size"])
+def test_the_two_protocols_see_what_their_names_say(run, protocol):
+    """Enlarged by PIL as uint8 to the truth's size (paper) or the scorer's (here the same), argmax, matrix."""
+    (score,) = fcn_score(run, Choices(direction="ab", protocol=protocol))
+    scorer = NearestHalfColour(score.job.scorer, None)
+    for item, matrix in zip(score.job.items, score.line.measured.matrices, strict=True):
+        import torch
+
+        picture = resize(read_rgb(item.picture.path), *TRUTH_SIZE, "bilinear")
+        seen = scorer.logits(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]).argmax(dim=1)[0].numpy()
+        counts = np.zeros((12, 12), np.int64)
+        np.add.at(counts, (read_ids(item.truth), seen), 1)
+        assert np.array_equal(matrix, counts)
+
+
+def test_records_say_all_that_the_number_needs(run):
+    for score in fcn_score(run, sampling=Sampling(resamples=200, seed=3)):
+        write_results(score)
+    found = {(entry.record.protocol, entry.record.metric): entry.record for entry in current(read_records(run.path))}
+    assert len(found) == 6
+    photo, labels = found["fcn-score-scorer-size", "class_iou"], found["label-score", "class_iou"]
+    assert photo.convention["scorer"] == "halves"
+    assert len(photo.convention["scorer_sha256"]) == 64
+    assert labels.convention == {
+        "absent class": "cityscapes",
+        "label set": "camvid11",
+        "colours": "scored",
+        "distance": "L2",
+        "classified at": "output size",
+    }
+    assert photo.n == 6
+    assert photo.low <= photo.value <= photo.high
+    assert photo.interval == "bootstrap over images, percentile, 95 %, 200 resamples"
+    assert photo.index_sha256 == run.image_set("test_AtoB").index_sha256
+    assert photo.extra["beside"]["real photos"]["value"] > photo.value
+    assert list(photo.extra["by_class"]) == [label.name for label in LABELS.classes]
+
+
+def test_kept_matrices_give_the_numbers_again_and_under_the_other_convention(run):
+    (score,) = fcn_score(run, Choices(direction="ba"))
+    record = write_results(score)[2]
+    counts = read_matrices(run.path, record)["run"].matrices.sum(axis=0)
+    assert float(segmentation_scores(counts, "cityscapes").class_iou) == record.value
+    other = fcn_score(run, Choices(direction="ba"), Sampling("reference"))[0].line.value("class_iou")
+    assert float(segmentation_scores(counts, "reference").class_iou) == other
+    assert record.extra["other_convention"] == {"reference": other}
+
+
+def test_a_second_scoring_supersedes_and_runs_no_network(run, monkeypatch):
+    first = fcn_score(run)
+    monkeypatch.setattr(NearestHalfColour, "logits", None)
+    second = fcn_score(run)
+    assert [s.line.measured.predicted for s in second] == [0, 6]  # colours are told again
+    for score in (*first, *second):
+        write_results(score)
+    assert {entry.superseded for entry in current(read_records(run.path))} == {1}
+    assert len(list((run.path / "records" / "matrices").iterdir())) == 2
+
+
+def test_a_mistake_in_one_direction_leaves_no_record_of_the_other(run):
+    (Path("scorers") / "halves" / "scorer.safetensors").unlink()
+    with pytest.raises(WeightsError):
+        fcn_score(run)
+    assert not (run.path / "records").exists()
+
+
+def test_json_has_every_row_and_no_number_that_json_does_not_know(run):
+    content = [as_json(score) for score in fcn_score(run, Choices(sanity=True))]
+    again = json.loads(json.dumps(content, allow_nan=False))
+    assert [row["name"] for row in again[0]["rows"]] == ["cyclegan", "real photos", "shuffled photos", "noise"]
+    assert again[1]["rows"][1]["class_iou"]["value"] == 1
+    assert np.sum(again[1]["rows"][0]["confusion_matrix"]) == 6 * 24 * 16
+
+
+def test_the_released_scripts_file_is_written_too(run, tmp_path):
+    (score,) = fcn_score(run, Choices(direction="ba"), Sampling("reference"))
+    lines = evaluation_results(score, tmp_path / "out").read_text().splitlines()
+    assert lines[0] == f"Mean pixel accuracy: {score.line.value('pixel_accuracy'):.6f}"
+    assert lines[2].startswith("Mean class IoU: 0.")
+    assert len(lines) == 3 + 11
+    assert lines[3].startswith("sky: acc = ")
+    assert ", iou = " in lines[3]
