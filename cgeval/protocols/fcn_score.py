@@ -60,4 +60,10 @@ def _by_network(device: str, batch_size: int, processes: int) -> Way:
 
     find_device(device)
     networks = Networks(Machine(device, batch_size, processes))
-    return lambda job, items, tick: measure_by_network(networks, job, items, tick)
+
+    def way(job: Job, items: tuple[Item, ...], tick: Tick) -> Measured:
+        if job.ruler is None:
+            raise ValueError(f"{job.image_set.name} is judged by colour")
+        return measure_by_network(networks, job.ruler, items, tick)
+
+    return way

@@ -37,10 +37,10 @@ class Sealed:
 
 @dataclass(frozen=True)
 class RealPhoto:
-    """A photo of the dataset, squashed with the bicubic filter to size_px, as a trainer reads it."""
+    """A photo of the dataset, squashed with the bicubic filter to size_px, as a trainer reads it; None: as it is."""
 
     file: ImageFile
-    size_px: Size
+    size_px: Size | None
 
     def identity(self) -> str:
         """Text that changes with the pixels."""
@@ -48,7 +48,8 @@ class RealPhoto:
 
     def pixels(self) -> Picture:
         """uint8 [h, w, 3]."""
-        return resize(np.ascontiguousarray(read_picture(self.file)), *self.size_px, "bicubic")
+        picture = np.ascontiguousarray(read_picture(self.file))
+        return resize(picture, *self.size_px, "bicubic") if self.size_px else picture
 
 
 @dataclass(frozen=True)

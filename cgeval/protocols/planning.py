@@ -13,6 +13,7 @@ from typing import Literal
 from cgeval.errors import DataError, LayoutError, RunError, WeightsError
 from cgeval.images import image_size
 from cgeval.labelled import Labelled, LabelledSplit, open_labelled
+from cgeval.labels import LabelSet
 from cgeval.protocols.by_colour import ByColour
 from cgeval.protocols.pictures_in import Item, Looked, Noise, RealPhoto, Sealed, Size, TrueColours
 from cgeval.runs import ImageSet, Row, Run
@@ -42,6 +43,15 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Ruler:
+    """A scorer, the protocol by which it is used, and the label set whose classes it tells."""
+
+    scorer: ScorerFile
+    protocol: str
+    labels: LabelSet
+
+
+@dataclass(frozen=True)
 class Job:
     """One image set to score. beside: other images of the same truths, by what they are, the ceiling first.
 
@@ -63,6 +73,11 @@ class Job:
     def protocol_name(self) -> str:
         """The protocol as records and tables call it."""
         return "label-score" if self.scorer is None else f"fcn-score-{self.protocol}"
+
+    @property
+    def ruler(self) -> Ruler | None:
+        """What measures labels -> photo; None for photo -> labels."""
+        return Ruler(self.scorer, self.protocol, self.labelled.labels) if self.scorer else None
 
     @property
     def ceiling(self) -> str:

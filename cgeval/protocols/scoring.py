@@ -79,14 +79,15 @@ class Score:
 
 def score(job: Job, measure: Measure, sampling: Sampling) -> Score:
     """Measure the job's images and what stands beside them; raises what `measure` raises."""
-    line = _line(job.run.info.method, measure("images", job.items), sampling)
-    beside = [_line(name, measure(name, items), sampling) for name, items in job.beside.items()]
+    line = line_of(job.run.info.method, measure("images", job.items), sampling)
+    beside = [line_of(name, measure(name, items), sampling) for name, items in job.beside.items()]
     other = "reference" if sampling.convention == "cityscapes" else "cityscapes"
     traps = tuple(find_traps(_evidence(job, line)))
     return Score(job, sampling, line, tuple(beside), (other, segmentation_scores(line.counts, other)), traps)
 
 
-def _line(name: str, measured: Measured, sampling: Sampling) -> Line:
+def line_of(name: str, measured: Measured, sampling: Sampling) -> Line:
+    """The numbers of one row, with their intervals."""
     convention, resamples, seed = sampling.convention, sampling.resamples, sampling.seed
     scores = segmentation_scores(measured.matrices.sum(axis=0), convention)
     intervals = bootstrap_scores(measured.matrices, convention, resamples=resamples, seed=seed)

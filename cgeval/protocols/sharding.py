@@ -20,7 +20,7 @@ from cgeval.labels import LabelSet
 from cgeval.protocols.forward import Forward
 from cgeval.protocols.measuring import Measured, Tick, measure
 from cgeval.protocols.pictures_in import Item
-from cgeval.protocols.planning import Job
+from cgeval.protocols.planning import Ruler
 from cgeval.protocols.predictions import PredictionCache
 from cgeval.scorers.scorer import load_scorer
 from cgeval.scorers.store import ScorerFile
@@ -42,14 +42,13 @@ class Networks:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.loaded: dict[str, Forward] = {}
+        self.loaded: dict[tuple[Path, str], Forward] = {}
 
-    def forward(self, scorer: ScorerFile, protocol: str) -> Forward:
+    def forward(self, ruler: Ruler) -> Forward:
         """The scorer on the device, loaded when it is first asked for."""
-        key = f"{scorer.path} {protocol}"
+        key = (ruler.scorer.path, ruler.protocol)
         if key not in self.loaded:
-            device = find_device(self.machine.device)
-            self.loaded[key] = Forward(load_scorer(scorer, device), protocol, device)
+            self.loaded[key] = _forward(ruler, find_device(self.machine.device))
         return self.loaded[key]
 
 
@@ -68,20 +67,15 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def measure_by_network(networks: Networks, job: Job, items: Sequence[Item], tick: Tick) -> Measured:
-    """Matrices of the items, by the job's scorer and protocol; predictions that were made before are taken again.
-
-    Raises ValueError for a job without a scorer.
-    """
-    machine, scorer, protocol, labels = networks.machine, job.scorer, job.protocol, job.labelled.labels
-    if scorer is None:
-        raise ValueError(f"{job.image_set.name} is judged by colour")
+def measure_by_network(networks: Networks, ruler: Ruler, items: Sequence[Item], tick: Tick) -> Measured:
+    """Matrices of the items, in their order; predictions that were made before are taken again."""
+    machine = networks.machine
     processes = min(machine.processes, -(-len(items) // SHARE))
     if processes <= 1:
-        return _measure(networks.forward(scorer, protocol), items, labels, machine.batch_size, tick)
+        return _measure(networks.forward(ruler), items, ruler.labels, machine.batch_size, tick)
     shares = [items[i : i + SHARE] for i in range(0, len(items), SHARE)]
     context = multiprocessing.get_context("spawn")
-    begin = (scorer, protocol, labels, machine, context.Value("i", 0))
+    begin = (ruler, machine, context.Value("i", 0))
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin) as pool:
         parts = []
         for part in pool.map(_share, shares):
@@ -90,29 +84,33 @@ def measure_by_network(networks: Networks, job: Job, items: Sequence[Item], tick
     return Measured.joined(parts)
 
 
-def _measure(forward: Forward, items: Sequence[Item], labels: LabelSet, batch_size: int, tick: Tick) -> Measured:
-    cache = PredictionCache(predictions_folder(forward.scorer.file), forward.rule)
-    return measure(items, labels, forward, cache=cache, batch_size=batch_size, tick=tick)
-
-
 def predictions_folder(scorer: ScorerFile) -> Path:
     """Where the predictions of a scorer are kept; it may be deleted whenever nothing is being scored."""
     return cache_folder() / "predictions" / f"{scorer.info.name}-{scorer.sha256[:12]}"
 
 
+def _forward(ruler: Ruler, device: torch.device) -> Forward:
+    return Forward(load_scorer(ruler.scorer, device), ruler.protocol, device)
+
+
+def _measure(forward: Forward, items: Sequence[Item], labels: LabelSet, batch_size: int, tick: Tick) -> Measured:
+    cache = PredictionCache(predictions_folder(forward.scorer.file), forward.rule)
+    return measure(items, labels, forward, cache=cache, batch_size=batch_size, tick=tick)
+
+
 _own: dict[str, tuple[Forward, LabelSet, int]] = {}  # of a process that takes shares
 
 
-def _begin(scorer: ScorerFile, protocol: str, labels: LabelSet, machine: Machine, count: "Counter[int]") -> None:
+def _begin(ruler: Ruler, machine: Machine, begun: "Counter[int]") -> None:
     """Load the scorer in a new process, on a device of its own where there are several."""
-    with count.get_lock():
-        number = count.value
-        count.value += 1
+    with begun.get_lock():
+        number = begun.value
+        begun.value += 1
     device = find_device(machine.device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", number % torch.cuda.device_count())
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // machine.processes))
-    _own["work"] = (Forward(load_scorer(scorer, device), protocol, device), labels, machine.batch_size)
+    _own["work"] = (_forward(ruler, device), ruler.labels, machine.batch_size)
 
 
 def _share(items: Sequence[Item]) -> Measured:
