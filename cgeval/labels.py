@@ -80,7 +80,7 @@ class LabelSet:
         low, table = self._class_table
         if ids.min(initial=low) < low or ids.max(initial=low) >= low + len(table):
             raise self._unknown_ids(ids)
-        places = table[ids - low if low else ids]
+        places: NDArray[np.uint8] = table[ids - low if low else ids]
         if places.max(initial=0) == NO_ID:
             raise self._unknown_ids(ids)
         return places

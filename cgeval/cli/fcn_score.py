@@ -107,18 +107,25 @@ def fcn_score(
         batch_size=batch_size,
         processes=processes,
     )
-    _keep(scores, examples, seed, results_folder)
-    _show_json(scores) if as_json else _show(scores)
+    _keep(scores, results_folder)
+    figures = _draw(scores, examples, seed) if examples else []
+    _show_json(scores) if as_json else _show(scores, figures)
 
 
-def _keep(scores: "list[Score]", examples: int, seed: int, results_folder: Path | None) -> None:
-    """Everything is measured: write the records, then what is made of them."""
+def _keep(scores: "list[Score]", results_folder: Path | None) -> None:
+    """Everything is measured: write the records, and the released script's files where they are asked for."""
     from cgeval.protocols.results import evaluation_results, write_results
 
     for score in scores:
         write_results(score)
-    for score in scores if results_folder else ():
-        evaluation_results(score, results_folder or Path())
+        if results_folder is not None:
+            evaluation_results(score, results_folder)
+
+
+def _draw(scores: "list[Score]", examples: int, seed: int) -> list[Path]:
+    from cgeval.protocols.figures import write_figures
+
+    return [write_figures(score, examples, seed) for score in scores]
 
 
 def _show_json(scores: "list[Score]") -> None:
@@ -127,9 +134,12 @@ def _show_json(scores: "list[Score]") -> None:
     click.echo(json.dumps([as_json(score) for score in scores], indent=2, ensure_ascii=False))
 
 
-def _show(scores: "list[Score]") -> None:
+def _show(scores: "list[Score]", figures: list[Path]) -> None:
     from cgeval.cli.score_text import score_lines
 
     for score in scores:
         click.echo("\n".join(score_lines(score)) + "\n")
-        click.echo(f"  records   {score.job.run.path / 'records' / score.job.protocol_name}.jsonl")
+    for score in scores:
+        click.echo(f"records  {score.job.run.path / 'records' / score.job.protocol_name}.jsonl")
+    for folder in figures:
+        click.echo(f"figures  {folder}/{{examples,confusion,classes}}.png")

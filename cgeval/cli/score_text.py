@@ -68,7 +68,7 @@ def _numbers(score: Score) -> list[str]:
 
 
 def _number_row(line: Line, score: Score) -> tuple[str, ...]:
-    cells = (_with_interval(line.value(metric), line.intervals[metric]) for metric in METRICS)
+    cells = (with_interval(line.value(metric), line.intervals[metric]) for metric in METRICS)
     what = "the ceiling" if line.name == score.job.ceiling else ""
     return (line.name, str(len(line.measured.ids)), *cells, what)
 
@@ -80,8 +80,8 @@ def _classes(score: Score) -> list[str]:
         (
             name,
             f"{100 * true[i] / true.sum():.1f} %",
-            _with_interval(float(line.scores.accuracies[i]), line.by_class.accuracies[i]),
-            _with_interval(float(line.scores.ious[i]), line.by_class.ious[i]),
+            with_interval(float(line.scores.accuracies[i]), line.by_class.accuracies[i]),
+            with_interval(float(line.scores.ious[i]), line.by_class.ious[i]),
             _plain(float(ceiling.scores.ious[i])) if ceiling else "-",
         )
         for i, name in enumerate(class_names(score.job))
@@ -104,7 +104,8 @@ def _traps(score: Score) -> list[str]:
     return [line for trap in score.traps for line in ("", f"  Look out, {trap.name}: {trap.sentence}")]
 
 
-def _with_interval(value: float, interval: Interval | None) -> str:
+def with_interval(value: float, interval: Interval | None) -> str:
+    """Three decimals, and the interval where there is one."""
     if np.isnan(value):
         return "-"
     return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")

@@ -33,11 +33,6 @@ class Forward:
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"protocol is {self.protocol!r}, and {' or '.join(PROTOCOLS)} is expected.")
 
-    @property
-    def rule(self) -> str:
-        """All that decides a prediction but the picture: the scorer's digest and the protocol."""
-        return f"{self.scorer.file.sha256} {self.protocol}"
-
     def size_seen(self, truth_size: Size) -> Size:
         """Width and height at which the network runs."""
         return truth_size if self.protocol == "paper" else self.scorer.info.size_px

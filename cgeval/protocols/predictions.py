@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cgeval.errors import ImageError, OutputError
-from cgeval.files import write_atomic
+from cgeval.files import cache_folder, write_atomic
 from cgeval.images import encode_png, read_ids
 from cgeval.protocols.pictures_in import Size
+from cgeval.scorers.store import ScorerFile
 
 FORMAT = 1  # another number when the way from a picture to its prediction changes
 
@@ -52,3 +53,9 @@ class PredictionCache:
             raise OutputError(
                 f"predictions cannot be kept in {self.folder} ({error.strerror}): set CGEVAL_CACHE to another folder."
             ) from None
+
+
+def predictions_of(scorer: ScorerFile, protocol: str) -> PredictionCache:
+    """Where a scorer's predictions by a protocol are kept; the folder may be deleted when nothing is being scored."""
+    folder = cache_folder() / "predictions" / f"{scorer.info.name}-{scorer.sha256[:12]}"
+    return PredictionCache(folder, f"{scorer.sha256} {protocol}")

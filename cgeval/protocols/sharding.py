@@ -15,15 +15,13 @@ from pathlib import Path
 import torch
 
 from cgeval.errors import ConfigError
-from cgeval.files import cache_folder
 from cgeval.labels import LabelSet
 from cgeval.protocols.forward import Forward
 from cgeval.protocols.measuring import Measured, Tick, measure
 from cgeval.protocols.pictures_in import Item
 from cgeval.protocols.planning import Ruler
-from cgeval.protocols.predictions import PredictionCache
+from cgeval.protocols.predictions import predictions_of
 from cgeval.scorers.scorer import load_scorer
-from cgeval.scorers.store import ScorerFile
 
 SHARE = 16  # images that a process takes at a time
 
@@ -84,17 +82,12 @@ def measure_by_network(networks: Networks, ruler: Ruler, items: Sequence[Item], 
     return Measured.joined(parts)
 
 
-def predictions_folder(scorer: ScorerFile) -> Path:
-    """Where the predictions of a scorer are kept; it may be deleted whenever nothing is being scored."""
-    return cache_folder() / "predictions" / f"{scorer.info.name}-{scorer.sha256[:12]}"
-
-
 def _forward(ruler: Ruler, device: torch.device) -> Forward:
     return Forward(load_scorer(ruler.scorer, device), ruler.protocol, device)
 
 
 def _measure(forward: Forward, items: Sequence[Item], labels: LabelSet, batch_size: int, tick: Tick) -> Measured:
-    cache = PredictionCache(predictions_folder(forward.scorer.file), forward.rule)
+    cache = predictions_of(forward.scorer.file, forward.protocol)
     return measure(items, labels, forward, cache=cache, batch_size=batch_size, tick=tick)
 
 

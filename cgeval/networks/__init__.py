@@ -1,0 +1,1 @@
+"""Segmentation networks: FCN-8s and others, and the files their weights come in."""
