@@ -1,0 +1,38 @@
+"""Two class maps per image go in; how well they agree comes out, with intervals. Only numpy: no files, no networks.
+
+    one ConfusionMatrix per image  ->  their sum      ->  segmentation_scores
+                                   ->  stack of them  ->  bootstrap_scores, bootstrap_classes, paired_bootstrap
+
+Matrices are kept, scores are not: another convention, another interval or another comparison is one more call.
+"""
+
+from cgeval.metrics.bootstrap import (
+    ClassIntervals,
+    Interval,
+    PairedDifference,
+    bootstrap_classes,
+    bootstrap_scores,
+    interval_name,
+    paired_bootstrap,
+)
+from cgeval.metrics.confusion import ConfusionMatrix, stack
+from cgeval.metrics.permutation import Permutation, best_permutation
+from cgeval.metrics.segmentation import CONVENTIONS, METRICS, SegmentationScores, segmentation_scores
+
+__all__ = [
+    "CONVENTIONS",
+    "METRICS",
+    "ClassIntervals",
+    "ConfusionMatrix",
+    "Interval",
+    "PairedDifference",
+    "Permutation",
+    "SegmentationScores",
+    "best_permutation",
+    "bootstrap_classes",
+    "bootstrap_scores",
+    "interval_name",
+    "paired_bootstrap",
+    "segmentation_scores",
+    "stack",
+]
