@@ -20,9 +20,9 @@ from torch import Tensor
 
 from benchmarks.plain import PlainStep, plain_networks
 from benchmarks.side_by_side import Action, Ratios, Timed, in_turn, ratios
+from cgeval.allocator import keep_freed_memory
 from cgeval.files import write_json_atomic
 from cgeval.runs import now
-from cyclegan.allocator import keep_freed_memory
 from cyclegan.config import load_config
 from cyclegan.devices import choose_device, describe
 from cyclegan.graph import GraphedStep

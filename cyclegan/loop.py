@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from cgeval.errors import DataError, RunError
+from cgeval.interrupt import Stop, stop_on_signal
 from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.config import MetricName, TrainConfig
@@ -19,7 +20,6 @@ from cyclegan.data.sampling import prefetch
 from cyclegan.distributed import World, any_in_world, from_lead, gather_to_lead, wait_for_all
 from cyclegan.graph import GraphedStep
 from cyclegan.inputs import Inputs
-from cyclegan.interrupt import Stop, stop_on_signal
 from cyclegan.journal import LOG, Journal, read_log
 from cyclegan.pictures import plot_losses
 from cyclegan.schedule import learning_rate_factor

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgeval.allocator import keep_freed_memory
 from cgeval.errors import CgevalError, ConfigError, OutputError, RunError
 from cgeval.files import lock, write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
-from cyclegan.allocator import keep_freed_memory
 from cyclegan.config import TrainConfig, bound_keys, differing_keys, load_config
 from cyclegan.devices import choose_device
 from cyclegan.distributed import World, from_lead, join_world, leave_world

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cgeval.errors import ConfigError
+from cgeval.interrupt import HEARD, Stop, stop_on_signal
 from cyclegan.config import Compute
 from cyclegan.devices import choose_device, describe
-from cyclegan.interrupt import HEARD, Stop, stop_on_signal
 
 
 @pytest.fixture

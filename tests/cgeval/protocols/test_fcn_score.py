@@ -34,7 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def by_hand(run: Run) -> np.ndarray:
-    """The matrix of all images, counted pixel by pixel: right everywhere but in the upper quarter, where road is seen."""
+    """The matrix of all images, counted pixel by pixel: right but in the upper quarter, where road is seen."""
     counts = np.zeros((12, 12), np.int64)
     for path in sorted((Path(run.info.dataset["path"]) / "test_ids" / "drive").iterdir()):
         truth = read_ids(path)

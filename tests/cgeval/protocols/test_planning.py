@@ -94,7 +94,7 @@ def test_a_scorer_of_other_classes_is_passed_over_or_refused(place):
 
 def test_of_several_the_datasets_own_is_taken_and_else_one_must_be_named(place):
     write_header(place / "scorers" / "second")
-    with pytest.raises(WeightsError, match="2 scorers have the classes of data .*name one by --scorer"):
+    with pytest.raises(WeightsError, match=r"2 scorers have the classes of data .*name one by --scorer"):
         plan(run_of(place), Choices())
     write_header(place / "scorers" / "third", trained_on={"name": "data"})
     assert plan(run_of(place), Choices())[0].scorer.info.name == "third"
@@ -110,7 +110,7 @@ def test_scorers_beside_the_runs_are_found_from_elsewhere(place, tmp_path, monke
 
 def test_without_a_scorer_the_sentence_says_how_to_make_one(place):
     (place / "scorers" / "camvid" / "scorer.safetensors").unlink()
-    with pytest.raises(WeightsError, match="make one by `cgeval scorer train .*data scorers/data`"):
+    with pytest.raises(WeightsError, match=r"make one by `cgeval scorer train .*data scorers/data`"):
         plan(run_of(place), Choices())
     assert len(plan(run_of(place), Choices(direction="ba"))) == 1
 
@@ -128,7 +128,7 @@ def test_a_run_without_sets_and_one_with_a_half_written_set(place):
 
 
 def test_a_split_that_is_not_there_is_answered_with_those_that_are(place):
-    with pytest.raises(RunError, match="no image set of split 'val' .*sealed are: test_AtoB, test_BtoA"):
+    with pytest.raises(RunError, match=r"no image set of split 'val' .*sealed are: test_AtoB, test_BtoA"):
         plan(run_of(place), Choices(split="val"))
 
 
@@ -162,13 +162,13 @@ def test_images_of_several_sizes_are_refused(place):
 
 def test_truth_that_is_missing_for_some_images_is_counted_and_named(place):
     (place / "data" / "test_ids" / "drive" / "2.png").unlink()
-    with pytest.raises(DataError, match="1 of 4 images of .* have no label map .*first: 'drive/2'"):
+    with pytest.raises(DataError, match=r"1 of 4 images of .* have no label map .*first: 'drive/2'"):
         plan(run_of(place), Choices())
 
 
 def test_a_dataset_that_moved_is_named_by_the_option(place):
     (place / "data").rename(place / "moved")
-    with pytest.raises(LayoutError, match="no longer at .*data: say where it is by --dataset DIR"):
+    with pytest.raises(LayoutError, match=r"no longer at .*data: say where it is by --dataset DIR"):
         plan(run_of(place), Choices())
     assert len(plan(run_of(place), Choices(dataset=place / "moved"))) == 2
 
