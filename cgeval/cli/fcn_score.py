@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from cgeval.errors import RunError
+from cgeval.runs import Run
+
 if TYPE_CHECKING:
     from cgeval.protocols.scoring import Score
 
@@ -94,13 +97,11 @@ def fcn_score(
     from cgeval.protocols.fcn_score import fcn_score as score_run
     from cgeval.protocols.planning import Choices
     from cgeval.protocols.scoring import Sampling
-    from cgeval.runs import Run
-
     choices = Choices(
         dataset, label_set, split, direction, scorer, protocol, distance, palette, classified_at, sanity=sanity
     )
     scores = score_run(
-        Run.open(run_path),
+        _run_of(run_path, dataset, split),
         choices,
         Sampling(convention, resamples, seed),
         device=device,
@@ -110,6 +111,28 @@ def fcn_score(
     _keep(scores, results_folder)
     figures = _draw(scores, examples, seed) if examples else []
     _show_json(scores) if as_json else _show(scores, figures)
+
+
+def _run_of(path: Path, dataset: Path | None, split: str | None) -> Run:
+    """The run, or the one that is made of another program's results where they say everything themselves."""
+    if (path / "run.json").is_file() or not path.is_dir():
+        return Run.open(path)
+    from cgeval.adopt import Claims, adopt, recognise
+
+    found = recognise(path)
+    if found is None:
+        return Run.open(path)
+    place = Path("runs") / found.experiment
+    if dataset is None or not found.states_directions:
+        missing = "--direction ab|ba --dataset DIR" if dataset is None else "--direction ab|ba"
+        raise RunError(
+            f"{path} is no run but results of another program ({found.layout.about}), which do not say all that a "
+            f"score needs: `cgeval adopt {path} {place} --method NAME {missing}` makes a run of them."
+        )
+    adopted = adopt(path, place, dataset=dataset, claims=Claims(split=split))
+    pairing = "; ".join(f"{each.image_set.name} paired by {each.how}" for each in adopted.sets)
+    click.echo(f"{path}: {found.layout.about}, adopted into {place} ({pairing})", err=True)
+    return adopted.run
 
 
 def _keep(scores: "list[Score]", results_folder: Path | None) -> None:
