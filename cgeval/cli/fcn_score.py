@@ -97,6 +97,7 @@ def fcn_score(
     from cgeval.protocols.fcn_score import fcn_score as score_run
     from cgeval.protocols.planning import Choices
     from cgeval.protocols.scoring import Sampling
+
     choices = Choices(
         dataset, label_set, split, direction, scorer, protocol, distance, palette, classified_at, sanity=sanity
     )

@@ -1,11 +1,13 @@
 """`cgeval scorer train | import-caffe | fetch | list | show | check`."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cgeval.errors import ConfigError
 from cgeval.tables import print_table
 
 if TYPE_CHECKING:
@@ -16,6 +18,60 @@ if TYPE_CHECKING:
 @click.group()
 def scorer() -> None:
     """Make, get, list and check scorers: the segmentation networks that judge labels -> photo."""
+
+
+@scorer.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--resume", is_flag=True, help="Go on with what was begun in OUT.")
+@click.option("--architecture", default="fpn", show_default=True, help="Of segmentation_models_pytorch: unet, fpn, ...")
+@click.option("--encoder", default="resnet18", show_default=True, help="Of segmentation_models_pytorch, by name.")
+@click.option(
+    "--encoder-weights", default="none", show_default=True, help="none, imagenet (needs a network), or a file of them."
+)
+@click.option("--size", "size_px", help="WIDTHxHEIGHT of the photos; default: their own, up to 512x256 pixels' worth.")
+@click.option("--minutes", type=click.FloatRange(0), help="How long to train, about; overrules --epochs.")
+@click.option("--epochs", type=click.IntRange(1), help="How often each photo is seen.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Another setting; --show-settings lists them."
+)
+@click.option("--label-set", help="Default: the dataset's.")
+@click.option("--show-settings", is_flag=True, help="Print all settings and end.")
+def train(
+    dataset: Path,
+    out: Path,
+    resume: bool,
+    architecture: str,
+    encoder: str,
+    encoder_weights: str,
+    size_px: str | None,
+    minutes: float | None,
+    epochs: int | None,
+    changes: tuple[str, ...],
+    label_set: str | None,
+    show_settings: bool,
+) -> None:
+    """Train a scorer OUT on DATASET's real photos: its own, or Cityscapes or CamVid as they come.
+
+    Validates on the val split or a held-out tenth of train, keeps the best, and never looks at test.
+    """
+    from cgeval.scorers.recipe import recipe_of
+
+    named = {"architecture": architecture, "encoder": encoder, "encoder_weights": encoder_weights}
+    given = {"size_px": _size(size_px), "minutes": minutes, "epochs": epochs}
+    settings = named | {key: value for key, value in given.items() if value is not None}
+    recipe = recipe_of(settings | dict(_change(change) for change in changes))
+    if show_settings:
+        click.echo("\n".join(f"{key} = {value}" for key, value in recipe.to_dict().items()))
+        return
+    from cgeval.labelled import open_labelled
+    from cgeval.scorers.training import train_scorer
+
+    made = train_scorer(open_labelled(dataset, label_set), out, recipe, resume=resume, say=click.echo)
+    if made is None:
+        click.echo(f"Stopped and saved. Go on with: the same command and --resume ({out}).", err=True)
+        raise SystemExit(130)
+    _show_made(made)
 
 
 @scorer.command("import-caffe")
@@ -49,7 +105,7 @@ def fetch(name: str, out: Path, label_set_name: str, copy: Path | None) -> None:
 def list_scorers(folder: Path, remote: bool) -> None:
     """List the scorers below FOLDER (default: scorers); those that cannot be read are named after the others."""
     if remote:
-        from cgeval.networks.pretrained import pretrained_names
+        from cgeval.networks.weights import pretrained_names
 
         click.echo("\n".join(pretrained_names()))
         return
@@ -118,6 +174,27 @@ def check(
     click.echo("\n".join(_check_lines(found)))
     if not found.passed:
         click.get_current_context().exit(1)
+
+
+def _size(text: str | None) -> list[int] | None:
+    """[width, height] of "480x360"; raises ConfigError for another text."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise ConfigError(f"--size is {text!r}, and WIDTHxHEIGHT in pixels is expected, such as 480x360.")
+    return [int(side) for side in sides]
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """Key and value of "key=value", the value as TOML has it, or as it stands; raises ConfigError without a key."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r} is no setting: KEY=VALUE is expected, such as --set batch_size=4.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def _check_lines(found: "SelfCheck") -> list[str]:
