@@ -12,6 +12,7 @@ HEAVY = ("torch", "torchvision", "flask", "sqlalchemy", "pydantic", "matplotlib"
 LIGHT = [
     "cgeval.adopt",
     "cgeval.cli",
+    "cgeval.cli.adopt",
     "cgeval.cli.fcn_score",
     "cgeval.cli.scorer",
     "cgeval.datasets",

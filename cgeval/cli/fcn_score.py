@@ -102,7 +102,7 @@ def fcn_score(
         dataset, label_set, split, direction, scorer, protocol, distance, palette, classified_at, sanity=sanity
     )
     scores = score_run(
-        _run_of(run_path, dataset, split),
+        _run_of(run_path, dataset, split, direction),
         choices,
         Sampling(convention, resamples, seed),
         device=device,
@@ -114,7 +114,7 @@ def fcn_score(
     _show_json(scores) if as_json else _show(scores, figures)
 
 
-def _run_of(path: Path, dataset: Path | None, split: str | None) -> Run:
+def _run_of(path: Path, dataset: Path | None, split: str | None, direction: str) -> Run:
     """The run, or the one that is made of another program's results where they say everything themselves."""
     if (path / "run.json").is_file() or not path.is_dir():
         return Run.open(path)
@@ -124,15 +124,19 @@ def _run_of(path: Path, dataset: Path | None, split: str | None) -> Run:
     if found is None:
         return Run.open(path)
     place = Path("runs") / found.experiment
-    if dataset is None or not found.states_directions:
-        missing = "--direction ab|ba --dataset DIR" if dataset is None else "--direction ab|ba"
+    tells_direction = all(part.stated or part.reals for part in found.parts)
+    if dataset is None or not tells_direction:
+        missing = [] if tells_direction else ["--direction ab|ba"]
+        words = " ".join(["--method NAME", *missing, *(["--dataset DIR"] if dataset is None else [])])
         raise RunError(
             f"{path} is no run but results of another program ({found.layout.about}), which do not say all that a "
-            f"score needs: `cgeval adopt {path} {place} --method NAME {missing}` makes a run of them."
+            f"score needs: `cgeval adopt {path} {place} {words}` makes a run of them."
         )
-    adopted = adopt(path, place, dataset=dataset, claims=Claims(split=split))
-    pairing = "; ".join(f"{each.image_set.name} paired by {each.how}" for each in adopted.sets)
-    click.echo(f"{path}: {found.layout.about}, adopted into {place} ({pairing})", err=True)
+    one_way = None if direction == "both" else direction
+    adopted = adopt(path, place, dataset=dataset, claims=Claims(direction=one_way, split=split))
+    click.echo(f"{path}: {found.layout.about}, adopted into {place}", err=True)
+    for each in adopted.sets:
+        click.echo("; ".join([f"  {each.image_set.name} paired by {each.how}", *each.notes]), err=True)
     return adopted.run
 
 
