@@ -1,0 +1,1 @@
+"""Scorers: segmentation networks that say what a photo shows, kept as files, loaded, imported and trained."""
