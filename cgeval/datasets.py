@@ -73,6 +73,18 @@ class Dataset:
     skipped: tuple[Path, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def run_facts(self) -> dict[str, Any]:
+        """What a run remembers of its dataset (docs/run-directory.md)."""
+        return {
+            "name": self.name,
+            "path": str(self.root.resolve()),
+            "paired": self.paired,
+            "domains": {"A": self.domains[0], "B": self.domains[1]},
+            "label_set": self.label_set,
+            "label_domain": self.label_domain,
+        }
+
     def split(self, name: str) -> Split:
         """The split of that name; raises LayoutError naming those there are."""
         if name not in self.splits:

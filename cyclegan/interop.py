@@ -318,8 +318,4 @@ def _checkpoint(generators: Mapping[str, ReferenceGenerator], config: TrainConfi
 def _dataset_facts(data: Path | None) -> dict[str, Any]:
     if data is None:
         return {"name": "unknown", "path": "", "paired": False, "domains": {"A": "A", "B": "B"}}
-    dataset = open_dataset(data)
-    domains = {"A": dataset.domains[0], "B": dataset.domains[1]}
-    labels = {"label_set": dataset.label_set, "label_domain": dataset.label_domain}
-    facts = {"name": dataset.name, "path": str(dataset.root.resolve()), "paired": dataset.paired, "domains": domains}
-    return facts | labels
+    return open_dataset(data).run_facts

@@ -134,16 +134,7 @@ def refuse_other_settings(before: TrainConfig, settings: TrainConfig, run_path: 
 def start(request: Request, inputs: Inputs) -> None:
     """Write config.toml, without which nothing resumes, then run.json of a new run."""
     write_settings(request)
-    dataset = inputs.dataset
-    facts = {
-        "name": dataset.name,
-        "path": str(dataset.root.resolve()),
-        "paired": dataset.paired,
-        "domains": {"A": dataset.domains[0], "B": dataset.domains[1]},
-        "label_set": dataset.label_set,
-        "label_domain": dataset.label_domain,
-        "training_digest": inputs.digest,
-    }
+    facts = inputs.dataset.run_facts | {"training_digest": inputs.digest}
     producer = {"name": "cyclegan", "version": __version__}
     method = request.config.translator
     if request.config.objective.name != "full":

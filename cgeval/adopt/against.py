@@ -51,16 +51,8 @@ def open_against(root: Path, split: str | None, phase: str | None) -> Against:
         return _labelled(root, detect(root), split, phase)
     dataset = find_dataset(root)
     part = dataset.split(_chosen(split, phase, dataset.splits))
-    facts = {
-        "name": dataset.name,
-        "path": str(root.resolve()),
-        "paired": dataset.paired,
-        "domains": {"A": dataset.domains[0], "B": dataset.domains[1]},
-        "label_set": dataset.label_set,
-        "label_domain": dataset.label_domain,
-    }
     domains = {"A": tuple(map(_original, part.a)), "B": tuple(map(_original, part.b))}
-    return Against(root, part.name, dataset.paired, facts, domains)
+    return Against(root, part.name, dataset.paired, dataset.run_facts, domains)
 
 
 def _labelled(root: Path, source: Source, split: str | None, phase: str | None) -> Against:
