@@ -25,6 +25,23 @@ PLACES = {
     errno.EISDIR: "it is a folder, and a file is expected",
     errno.ENAMETOOLONG: "the name is too long",
 }
+# What a command may need that the core does not bring, and the extra that brings it.
+EXTRAS = {
+    "torch": "all",
+    "torchvision": "all",
+    "segmentation_models_pytorch": "score",
+    "safetensors": "score",
+    "scipy": "score",
+    "matplotlib": "all",
+    "pydantic": "train",
+    "tensorboard": "train",
+    "tomli_w": "train",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
+    "flask": "study",
+    "sqlalchemy": "study",
+}
 
 
 class LazyGroup(click.Group):
@@ -66,6 +83,11 @@ def run(command: click.Command) -> NoReturn:
         if sys.stdout is stdout:
             raise
         sys.exit(0)  # the reader went away (`| head`): click has quietened the stream and made 1 of it
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        extra = EXTRAS[error.name]
+        _fail(f"{error.name} is not installed, and this command needs it: pip install 'cgeval[{extra}]'.", 2)
     except OSError as error:
         if error.errno not in PLACES:
             raise

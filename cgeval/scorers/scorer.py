@@ -1,7 +1,7 @@
 """A scorer's file goes in; the ruler comes out: uint8 photos in, logits out, the same today and next year.
 
-All that could move a number is fixed here: evaluation mode, no gradients, float32 (no autocast, no TF32 in convolutions),
-the order of channels, mean and std, and how sides that do not fit the network's stride are padded.
+All that could move a number is fixed here: evaluation mode, no gradients, float32 (no autocast, and no TF32 in
+convolutions), the order of channels, mean and std, and how sides that do not fit the network's stride are padded.
 """
 
 from collections.abc import Iterator

@@ -113,7 +113,6 @@ def read_header(path: Path) -> ScorerInfo:
             header = _header(file, path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): restore it.") from None
-    _refuse_another_length(header, path)
     metadata = header.get("__metadata__")
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
@@ -188,9 +187,11 @@ def write_scorer(
     final, part = folder / FILE, folder / f"{LEFTOVER}{FILE}-{os.getpid()}"
     if not overwrite:
         refuse_taken(folder)
+    text = _text(info)
+    _info(_object(text, str(final)), final)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _save(part, tensors, _text(info))
+        _save(part, tensors, text)
         read_header(part)
         part.replace(final)
     except OSError as error:
@@ -255,7 +256,9 @@ def _header(file: BinaryIO, path: Path) -> dict[str, Any]:
     text = file.read(length)
     if len(text) < length:
         raise WeightsError(f"{path} ends within its header, so it was cut off: restore it, or make the scorer again.")
-    return _object(text, str(path))
+    header = _object(text, str(path))
+    _refuse_another_length(header, LENGTH_BYTES + length, os.fstat(file.fileno()).st_size, path)
+    return header
 
 
 def _object(text: str | bytes, where: str) -> dict[str, Any]:
@@ -268,16 +271,13 @@ def _object(text: str | bytes, where: str) -> dict[str, Any]:
     return content
 
 
-def _refuse_another_length(header: Mapping[str, Any], path: Path) -> None:
+def _refuse_another_length(header: Mapping[str, Any], tensors_begin: int, found: int, path: Path) -> None:
     """A file that was cut, or has something behind it, shows by its length alone."""
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
     try:
-        ends = [int(entry["data_offsets"][1]) for entry in tensors]
+        ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
     except (TypeError, KeyError, IndexError, ValueError):
         raise WeightsError(f"{path} does not say where its tensors lie: restore it.") from None
-    with path.open("rb") as file:
-        expected = LENGTH_BYTES + int.from_bytes(file.read(LENGTH_BYTES), "little") + max(ends, default=0)
-    found = path.stat().st_size
+    expected = tensors_begin + max(ends, default=0)
     if found != expected:
         raise WeightsError(
             f"{path} has {found} bytes where its header says {expected}, so it was cut off or changed: restore it, "

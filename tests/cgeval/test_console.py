@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cgeval.console import run
+from cgeval.console import EXTRAS, run
 from cgeval.errors import RunError
 
 
@@ -175,3 +176,28 @@ def test_a_file_name_that_is_not_utf_8_is_printed_as_it_is():
     with process(code, stdout=subprocess.PIPE, env=strict) as program:
         assert program.stdout.read() == b"caf\xe9\n"
         assert program.wait() == 0
+
+
+# Extras
+
+
+def test_a_package_that_was_not_installed_is_told_with_the_extra_that_brings_it(capsys):
+    code, out, err = ended(
+        raises(ModuleNotFoundError("No module named 'safetensors'", name="safetensors")), capsys, "tool"
+    )
+    assert (code, out) == (2, "")
+    assert err == "Error: safetensors is not installed, and this command needs it: pip install 'cgeval[score]'.\n"
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_mistake_of_the_users(capsys):
+    with pytest.raises(ModuleNotFoundError):
+        ended(raises(ModuleNotFoundError("No module named 'cgeval.nothing'", name="cgeval.nothing")), capsys, "tool")
+
+
+def test_every_extra_that_is_told_exists():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for module, extra in EXTRAS.items():
+        assert extra in extras
+        distribution = module.replace("_", "-")
+        assert extra == "all" or any(requirement.startswith(distribution) for requirement in extras[extra])
