@@ -1,0 +1,74 @@
+"""The device, and several processes that share the images: the number is the same whoever counts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cgeval.errors import ConfigError
+from cgeval.files import cache_folder
+from cgeval.labelled import open_labelled
+from cgeval.networks.fcn8s import FCN8s
+from cgeval.protocols.pictures_in import Item, Noise
+from cgeval.protocols.planning import Ruler
+from cgeval.protocols.sharding import SHARE, Machine, Networks, find_device, measure_by_network
+from cgeval.scorers.store import write_scorer
+from tests.cgeval.protocols.streets import LABELS, SIZE, write_dataset, write_header
+
+
+@pytest.fixture
+def ruler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ruler:
+    """A narrow FCN-8s of random weights, whose answers differ from picture to picture."""
+    monkeypatch.setenv("CGEVAL_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    network = FCN8s(outputs=11, width=1)
+    for parameter in network.parameters():
+        parameter.data.normal_(std=1.0)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    info = write_header(tmp_path / "header").info
+    facts = {"kind": "fcn8s", "arguments": {"width": 1}, "parameters": parameters, "name": "narrow"}
+    file = write_scorer(tmp_path / "scorers" / "narrow", network.state_dict(), replace(info, **facts))
+    return Ruler(file, "paper", LABELS)
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> list[Item]:
+    truth = open_labelled(write_dataset(tmp_path / "data", n=SHARE + 2)).split("test").truth
+    return [Item(name, Noise(name, SIZE), path) for name, path in truth.items()]
+
+
+@pytest.mark.slow
+def test_two_processes_count_what_one_counts(ruler, items, monkeypatch, tmp_path):
+    ticks: list[int] = []
+    shared = measure_by_network(Networks(Machine("cpu", 4, processes=2)), ruler, items, ticks.append)
+    monkeypatch.setenv("CGEVAL_CACHE", str(tmp_path / "another"))
+    alone = measure_by_network(Networks(Machine("cpu", 4)), ruler, items, lambda _count: None)
+    assert shared.ids == alone.ids == tuple(item.id for item in items)
+    assert np.array_equal(shared.matrices, alone.matrices)
+    assert (shared.predicted, alone.predicted, sum(ticks)) == (len(items), len(items), len(items))
+    again = measure_by_network(Networks(Machine("cpu", 4, processes=2)), ruler, items[:3], lambda _count: None)
+    assert again.predicted == 0
+
+
+def test_predictions_are_kept_below_the_scorers_name(ruler, items):
+    measure_by_network(Networks(Machine("cpu")), ruler, items[:2], lambda _count: None)
+    (folder,) = (cache_folder() / "predictions").iterdir()
+    assert folder.name == f"narrow-{ruler.scorer.sha256[:12]}"
+    assert len(list(folder.rglob("*.png"))) == 2
+
+
+def test_a_scorer_is_loaded_once_for_several_sets(ruler, items):
+    networks = Networks(Machine("cpu"))
+    assert networks.forward(ruler) is networks.forward(ruler)
+    assert networks.forward(ruler) is not networks.forward(Ruler(ruler.scorer, "scorer-size", LABELS))
+
+
+def test_devices_by_name():
+    assert find_device("cpu") == torch.device("cpu")
+    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ConfigError, match="auto, cpu, cuda or cuda:N is expected"):
+        find_device("abacus")
+    with pytest.raises(ConfigError, match="CUDA devices are here"):
+        find_device("cuda:99")
