@@ -23,11 +23,16 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
+        make_usual(Path(name))
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def make_usual(path: Path) -> None:
+    """Give a file that was made for its owner alone the rights that any new file has."""
+    path.chmod(0o666 & ~_umask())
 
 
 def write_json_atomic(path: Path, content: Any) -> None:

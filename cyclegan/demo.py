@@ -1,4 +1,4 @@
-"""A folder goes in; a generated dataset, a small trained CycleGAN and its translations come out there.
+"""A folder goes in; a generated dataset, a small trained CycleGAN, its translations and their score come out there.
 
 Each stage is skipped where its result is already whole, so a second call takes seconds and an interrupted one goes on.
 """
@@ -6,29 +6,59 @@ Each stage is skipped where its result is already whole, so a second call takes 
 from collections.abc import Callable
 from pathlib import Path
 
+from cgeval.cli.score_text import score_lines
+from cgeval.labelled import open_labelled
+from cgeval.protocols.fcn_score import fcn_score
+from cgeval.protocols.figures import write_figures
+from cgeval.protocols.planning import Choices
+from cgeval.protocols.results import write_results
 from cgeval.runs import Run
+from cgeval.scorers.recipe import Recipe
+from cgeval.scorers.training import train_scorer
 from cyclegan.config import load_config
 from cyclegan.data.streets import write_streets
 from cyclegan.session import Request, newest_step, train_run
 from cyclegan.translate import load_generators, plan, translate_into_run
 
 TRAIN_IMAGES, TEST_IMAGES, SIZE_PX = 200, 40, 128
+EXAMPLES = 4
+SCORER = Recipe(
+    encoder="tu-test_resnet",
+    options={"decoder_segmentation_channels": 64},
+    zoom=(1.0, 1.5),
+    learning_rate=8e-3,
+    epochs=8,
+    validations=4,
+)
 
 
 def run_demo(folder: Path, say: Callable[[str], None]) -> bool:
     """Run the stages; False if training was stopped on the way (its state is saved)."""
     streets, run_path = folder / "streets", folder / "runs" / "streets"
     if not streets.exists():
-        say(f"1/3  drawing {TRAIN_IMAGES + TEST_IMAGES} street scenes into {streets}")
+        say(f"1/5  drawing {TRAIN_IMAGES + TEST_IMAGES} street scenes into {streets}")
         write_streets(streets, train=TRAIN_IMAGES, test=TEST_IMAGES, size_px=SIZE_PX, seed=0)
     config = load_config("demo", values={"data.path": str(streets.resolve())})
-    say(f"2/3  training a small CycleGAN into {run_path} (two to three minutes on two cores)")
+    say(f"2/5  training a small CycleGAN into {run_path} (two to three minutes on two cores)")
     started = (run_path / "run.json").exists()
     if not train_run(Request(config, run_path, resume=started)).finished:
         return False
-    say("3/3  translating the test images")
+    say("3/5  translating the test images")
     _translate_missing(run_path)
+    scorer = folder / "scorers" / "streets"
+    say(f"4/5  training a scorer on the real photos into {scorer} (about a minute)")
+    if train_scorer(open_labelled(streets), scorer, SCORER, resume=scorer.exists(), say=say) is None:
+        return False
+    say("5/5  scoring the translations against their label maps")
+    _score(run_path, streets, scorer, say)
     return True
+
+
+def _score(run_path: Path, streets: Path, scorer: Path, say: Callable[[str], None]) -> None:
+    for score in fcn_score(Run.open(run_path), Choices(dataset=streets, scorer=str(scorer))):
+        write_results(score)
+        write_figures(score, EXAMPLES)
+        say("\n".join(score_lines(score)))
 
 
 def _translate_missing(run_path: Path) -> None:
@@ -49,9 +79,12 @@ def last_words(folder: Path) -> str:
             f"  {run_path / 'samples' / 'latest.png'}   labels -> photo and back, on test images",
             f"  {run_path / 'losses.png'}           the losses",
             f"  {run_path / 'images'}/             every test image, translated both ways and sealed",
+            f"  {run_path / 'records' / 'figures'}/    what the scorer sees in them, beside the truth",
             "On your own images (after `. .venv/bin/activate`, which finds the commands):",
             "  cyclegan data check DATA            a folder with trainA trainB testA testB",
             "  cyclegan train small RUN --data DATA",
+            "  cgeval scorer train DATA scorers/NAME      where DATA has label maps: once, then",
+            "  cgeval fcn-score RUN",
             f"What a run holds: cgeval show {run_path}",
         ]
     )

@@ -24,11 +24,9 @@ def scorer() -> None:
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--resume", is_flag=True, help="Go on with what was begun in OUT.")
-@click.option("--architecture", default="fpn", show_default=True, help="Of segmentation_models_pytorch: unet, fpn, ...")
-@click.option("--encoder", default="resnet18", show_default=True, help="Of segmentation_models_pytorch, by name.")
-@click.option(
-    "--encoder-weights", default="none", show_default=True, help="none, imagenet (needs a network), or a file of them."
-)
+@click.option("--architecture", help="Of segmentation_models_pytorch: segformer (default), unet, fpn, ...")
+@click.option("--encoder", help="Of segmentation_models_pytorch, by name; default: tu-resnet10t.")
+@click.option("--encoder-weights", help="none (default), imagenet (needs a network), or a file of them.")
 @click.option("--size", "size_px", help="WIDTHxHEIGHT of the photos; default: their own, up to 512x256 pixels' worth.")
 @click.option("--minutes", type=click.FloatRange(0), help="How long to train, about; overrules --epochs.")
 @click.option("--epochs", type=click.IntRange(1), help="How often each photo is seen.")
@@ -41,9 +39,9 @@ def train(
     dataset: Path,
     out: Path,
     resume: bool,
-    architecture: str,
-    encoder: str,
-    encoder_weights: str,
+    architecture: str | None,
+    encoder: str | None,
+    encoder_weights: str | None,
     size_px: str | None,
     minutes: float | None,
     epochs: int | None,
@@ -58,8 +56,8 @@ def train(
     from cgeval.scorers.recipe import recipe_of
 
     named = {"architecture": architecture, "encoder": encoder, "encoder_weights": encoder_weights}
-    given = {"size_px": _size(size_px), "minutes": minutes, "epochs": epochs}
-    settings = named | {key: value for key, value in given.items() if value is not None}
+    given = named | {"size_px": _size(size_px), "minutes": minutes, "epochs": epochs}
+    settings = {key: value for key, value in given.items() if value is not None}
     recipe = recipe_of(settings | dict(_change(change) for change in changes))
     if show_settings:
         click.echo("\n".join(f"{key} = {value}" for key, value in recipe.to_dict().items()))
@@ -69,7 +67,6 @@ def train(
 
     made = train_scorer(open_labelled(dataset, label_set), out, recipe, resume=resume, say=click.echo)
     if made is None:
-        click.echo(f"Stopped and saved. Go on with: the same command and --resume ({out}).", err=True)
         raise SystemExit(130)
     _show_made(made)
 

@@ -33,7 +33,13 @@ ARCHITECTURES = (  # all of segmentation_models_pytorch's but dpt, which takes p
     "unetplusplus",
     "upernet",
 )
-SMP_OPTIONS = ("encoder_depth", "decoder_channels", "decoder_segmentation_channels", "encoder_output_stride")
+SMP_OPTIONS = (
+    "encoder_depth",
+    "decoder_channels",
+    "decoder_pyramid_channels",
+    "decoder_segmentation_channels",
+    "encoder_output_stride",
+)
 SMP_KEYS = ("architecture", "encoder", "encoder_weights", *SMP_OPTIONS)
 SMP_STRIDE = 32
 TIMM = "tu-"  # before the name of any encoder of timm's

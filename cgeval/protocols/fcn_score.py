@@ -56,7 +56,8 @@ def _by_colour(job: Job, items: tuple[Item, ...], tick: Tick) -> Measured:
 
 def _by_network(device: str, batch_size: int, processes: int) -> Way:
     """The way that loads each scorer once; torch is imported here, and the device looked for at once."""
-    from cgeval.protocols.sharding import Machine, Networks, find_device, measure_by_network
+    from cgeval.devices import find_device
+    from cgeval.protocols.sharding import Machine, Networks, measure_by_network
 
     find_device(device)
     networks = Networks(Machine(device, batch_size, processes))

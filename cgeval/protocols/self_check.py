@@ -51,7 +51,7 @@ def self_check(
     refuse_other_classes(scorer.info, labelled.labels)
     is_papers = scorer.info.kind == "fcn8s"
     known = scorer.info.validation
-    split = split or ("test" if is_papers else str(known.get("split", "val")))
+    split = split or ("test" if is_papers or known.get("split") not in labelled.splits else str(known["split"]))
     items = _items(labelled, split, size_px or (PAPER_SIZE if is_papers else None))
     ruler = Ruler(scorer, scorer.info.protocol, labelled.labels)
     with tqdm(total=len(items), desc=f"{split}, {REAL_PHOTOS}", unit="img", dynamic_ncols=True, leave=False) as bar:

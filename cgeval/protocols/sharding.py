@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from cgeval.errors import ConfigError
+from cgeval.devices import find_device
 from cgeval.labels import LabelSet
 from cgeval.protocols.forward import Forward
 from cgeval.protocols.measuring import Measured, Tick, measure
@@ -48,21 +48,6 @@ class Networks:
         if key not in self.loaded:
             self.loaded[key] = _forward(ruler, find_device(self.machine.device))
         return self.loaded[key]
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; raises ConfigError where it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"--device is {name!r}, and auto, cpu, cuda or cuda:N is expected.") from None
-    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
-        raise ConfigError(
-            f"--device is {name!r}, and {torch.cuda.device_count()} CUDA devices are here: take --device cpu."
-        )
-    return device
 
 
 def measure_by_network(networks: Networks, ruler: Ruler, items: Sequence[Item], tick: Tick) -> Measured:

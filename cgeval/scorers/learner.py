@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cgeval.errors import ConfigError
 from cgeval.networks.segmenters import build_network, preprocessing
 from cgeval.scorers.recipe import Recipe
 
@@ -97,16 +96,6 @@ class Learner:
         torch._foreach_lerp_([own[name] for name in floats], [theirs[name] for name in floats], share)
         for name in own.keys() - set(floats):
             own[name].copy_(theirs[name])
-
-
-def choose_device(name: str) -> torch.device:
-    """The named device, or the best one there is; raises ConfigError where this machine has no such device."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, available in there.items() if available)
-    if not there[name]:
-        raise ConfigError(f"device is {name!r}, and this machine has no such device: use cpu or auto.")
-    return torch.device(name)
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -15,11 +15,13 @@ from cgeval.errors import ConfigError
 CLASS_WEIGHTS = ("none", "median_frequency", "enet")
 SCHEDULES = ("one_cycle", "poly")
 AVERAGES = ("none", "ema")
-DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
 FREE_ON_RESUME = frozenset({"device", "threads", "save_minutes"})  # none of them belongs to the method
-SMALLEST_PX, MOST_PIXELS, STEP_PX = 32, 512 * 256, 32
+SMALLEST_PX, MOST_PX, MOST_PIXELS, STEP_PX = 32, 8192, 512 * 256, 32
+LEAST_ZOOM, MOST_ZOOM = 0.1, 10
 START_FACTOR, END_FACTOR, POLY_POWER = 1 / 25, 1e-4, 0.9
+
+SMALL_DECODERS: Mapping[str, Mapping[str, int]] = {"segformer": {"decoder_segmentation_channels": 128}}
 
 Option = int | str | tuple[int, ...]
 
@@ -41,22 +43,22 @@ class Recipe:
     patience: validations without a better class IoU before training ends; 0: never.
     """
 
-    architecture: str = "fpn"
-    encoder: str = "resnet18"
+    architecture: str = "segformer"
+    encoder: str = "tu-resnet10t"
     options: Mapping[str, Option] = field(default_factory=dict)
     encoder_weights: str = "none"
     size_px: tuple[int, int] | None = None
     zoom: tuple[float, float] = (0.75, 1.75)
     flip: bool = True
     jitter: float = 0.25
-    batch_size: int = 8
+    batch_size: int = 4
     epochs: int = 60
     minutes: float = 0.0
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     schedule: str = "one_cycle"
     warm_up: float = 0.1
-    class_weights: str = "none"
+    class_weights: str = "enet"
     average: str = "ema"
     validations: int = 20
     patience: int = 0
@@ -70,17 +72,24 @@ class Recipe:
         for key, known in CHOICES.items():
             if getattr(self, key) not in known:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}: one of {', '.join(known)} is expected.")
-        for key, (low, high) in RANGES.items():
+        for key, (fewest, most) in COUNTS.items():
+            _refuse_outside(key, getattr(self, key), fewest, most, whole=True)
+        for key, (low, high) in AMOUNTS.items():
             _refuse_outside(key, getattr(self, key), low, high)
-        self._refuse_size()
-        low, high = self.zoom
-        if not (0.1 <= low <= high <= 10):
-            raise ConfigError(f"zoom is {low} .. {high}: lowest and highest are expected, within 0.1 .. 10.")
+        if not isinstance(self.flip, bool):
+            raise ConfigError(f"flip is {self.flip!r}: true or false is expected.")
+        _refuse_size(self.size_px)
+        _refuse_zoom(self.zoom)
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What rebuilds the network, without its first weights."""
-        return {"architecture": self.architecture, "encoder": self.encoder, **self.options}
+        """What rebuilds the network, without its first weights; a small decoder where its size can be said."""
+        return {
+            "architecture": self.architecture,
+            "encoder": self.encoder,
+            **SMALL_DECODERS.get(self.architecture, {}),
+            **self.options,
+        }
 
     @property
     def first_weights(self) -> str | None:
@@ -101,38 +110,34 @@ class Recipe:
             return self.learning_rate * (START_FACTOR + (1 - START_FACTOR) * share)
         done = (step - warm) / max(total_steps - warm, 1)
         if self.schedule == "poly":
-            return self.learning_rate * (1 - done) ** POLY_POWER
+            return self.learning_rate * math.pow(1 - done, POLY_POWER)
         return self.learning_rate * (END_FACTOR + (1 - END_FACTOR) * (1 + math.cos(math.pi * done)) / 2)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them, and `recipe_of` takes them."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
-    def _refuse_size(self) -> None:
-        if self.size_px is not None:
-            for side, px in zip(("width", "height"), self.size_px, strict=True):
-                _refuse_outside(f"the {side} of size_px", px, SMALLEST_PX, 8192)
-
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": SCHEDULES,
     "class_weights": CLASS_WEIGHTS,
     "average": AVERAGES,
-    "device": DEVICES,
     "precision": PRECISIONS,
 }
-RANGES: Mapping[str, tuple[float, float]] = {
-    "jitter": (0, 1),
+COUNTS: Mapping[str, tuple[int, int]] = {
     "batch_size": (2, 4096),  # batch normalisation needs two
     "epochs": (1, 100_000),
-    "minutes": (0, 100_000),
-    "learning_rate": (1e-8, 10),
-    "weight_decay": (0, 10),
-    "warm_up": (0, 0.9),
     "validations": (1, 100_000),
     "patience": (0, 100_000),
     "seed": (0, 2**63 - 1),
     "threads": (0, 4096),
+}
+AMOUNTS: Mapping[str, tuple[float, float]] = {
+    "jitter": (0, 1),
+    "minutes": (0, 100_000),
+    "learning_rate": (1e-8, 10),
+    "weight_decay": (0, 10),
+    "warm_up": (0, 0.9),
     "save_minutes": (0, 100_000),
 }
 
@@ -165,7 +170,26 @@ def default_size(width: int, height: int) -> tuple[int, int]:
     return next(sides), next(sides)
 
 
-def _refuse_outside(key: str, value: object, low: float, high: float) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
-        raise ConfigError(f"{key} is {value!r}: a number from {low:g} to {high:g} is expected.")
+def _refuse_outside(key: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
+    kinds = (int,) if whole else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not low <= value <= high:
+        what = "whole number" if whole else "number"
+        raise ConfigError(f"{key} is {value!r}: a {what} from {low} to {high} is expected.")
+
+
+def _refuse_size(size_px: Any) -> None:
+    if size_px is None:
+        return
+    if not isinstance(size_px, tuple) or len(size_px) != 2:
+        raise ConfigError(f"size_px is {size_px!r}: width and height are expected.")
+    for side, px in zip(("width", "height"), size_px, strict=True):
+        _refuse_outside(f"the {side} of size_px", px, SMALLEST_PX, MOST_PX, whole=True)
+
+
+def _refuse_zoom(zoom: Any) -> None:
+    fits = isinstance(zoom, tuple) and len(zoom) == 2 and all(isinstance(each, (int, float)) for each in zoom)
+    if not fits or not LEAST_ZOOM <= zoom[0] <= zoom[1] <= MOST_ZOOM:
+        raise ConfigError(
+            f"zoom is {zoom!r}: the lowest and the highest are expected, within {LEAST_ZOOM} .. {MOST_ZOOM}."
+        )

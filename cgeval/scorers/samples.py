@@ -8,7 +8,7 @@ maps only ever meet the nearest-neighbour filter. Every draw belongs to (seed, e
 import math
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,7 +141,7 @@ class Samples:
         zoom = math.exp(rng.uniform(*np.log(self.zoom)))
         across = _Span.drawn(rng, self.size_px[0] * zoom, self.window_px[0])
         down = _Span.drawn(rng, self.size_px[1] * zoom, self.window_px[1])
-        return _cut(photo, across, down, None), _cut(truth, across, down, self.void)
+        return _cut_photo(photo, across, down), _cut_map(truth, across, down, self.void)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,13 @@ class _Span:
         return cls(start / whole, (start + window_px) / whole, window_px, 0, 0)
 
 
-def batches(samples: Samples, first: int, end: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def photo_size(file: ImageFile) -> Size:
+    """Width and height of a photo, which may be half of an aligned picture, from the header alone."""
+    width, height = image_size(file.path)
+    return (width // 2 if file.half else width), height
+
+
+def batches(samples: Samples, first: int, end: int, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The batches of the steps first .. end - 1, made by threads a few steps ahead; close it to end them."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="samples")
     ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
@@ -194,7 +200,8 @@ def recoloured(photo: Picture, rng: np.random.Generator, strength: float) -> Pic
     middle = float(photo.reshape(-1, 3).mean(axis=0) @ GREY)
     matrix = (brightness * contrast * mixed).astype(np.float32)
     changed = photo.reshape(-1, 3).astype(np.float32) @ matrix.T + np.float32(brightness * (1 - contrast) * middle)
-    return np.clip(np.rint(changed), 0, 255).astype(np.uint8).reshape(photo.shape)
+    levels: Picture = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    return levels.reshape(photo.shape)
 
 
 def class_weights(pixels: NDArray[np.int64], name: str) -> NDArray[np.float32]:
@@ -226,25 +233,30 @@ def _turn(angle: np.float32) -> NDArray[np.float32]:
     x, y, z = GREY_AXIS
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=np.float32)
     turned: NDArray[np.float32] = np.eye(3, dtype=np.float32) + np.sin(angle) * cross
-    return turned + (1 - np.cos(angle)) * (cross @ cross)
+    turned += (1 - np.cos(angle)) * (cross @ cross)
+    return turned
 
 
-def _cut(picture: NDArray[np.uint8], across: _Span, down: _Span, void: int | None) -> NDArray[np.uint8]:
-    """The window of a photo (void = None) with PIL's bilinear filter, or of a class map with the nearest."""
-    height, width = picture.shape[:2]
-    if void is None:
-        box = (across.start * width, down.start * height, across.end * width, down.end * height)
-        inside = np.asarray(
-            Image.fromarray(picture).resize((across.px, down.px), Image.Resampling.BILINEAR, box=box), dtype=np.uint8
-        )
-    else:
-        inside = picture[_nearest(down, height)[:, None], _nearest(across, width)[None, :]]
-    room = ((down.before, down.after), (across.before, across.after))
-    if not any(map(sum, room)):
-        return inside
-    if void is None:
-        return np.pad(inside, (*room, (0, 0)), mode="edge")
-    return np.pad(inside, room, constant_values=void)
+def _cut_photo(photo: Picture, across: _Span, down: _Span) -> Picture:
+    """The window, with PIL's bilinear filter; outside the photo its border is repeated."""
+    height, width = photo.shape[:2]
+    box = (across.start * width, down.start * height, across.end * width, down.end * height)
+    size = (across.px, down.px)
+    inside = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, box=box), dtype=np.uint8)
+    window: Picture = np.pad(inside, (*_room(across, down), (0, 0)), mode="edge")
+    return window
+
+
+def _cut_map(truth: ClassMap, across: _Span, down: _Span, void: int) -> ClassMap:
+    """The window, pixel under each pixel's centre; outside the map it is void."""
+    height, width = truth.shape
+    inside = truth[_nearest(down, height)[:, None], _nearest(across, width)[None, :]]
+    window: ClassMap = np.pad(inside, _room(across, down), constant_values=void)
+    return window
+
+
+def _room(across: _Span, down: _Span) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (down.before, down.after), (across.before, across.after)
 
 
 def _nearest(span: _Span, length: int) -> NDArray[np.intp]:
@@ -268,6 +280,6 @@ def _bytes_of(files: Sequence[LabelledFile], photo_px: Size | None, truth_px: Si
     """Bytes of all photos and maps in memory, taking the first for all where they keep their own size."""
     if not files:
         return 0
-    own = image_size(files[0][1].path)
-    photo, truth = photo_px or own, truth_px or own
+    _, image, path = files[0]
+    photo, truth = photo_px or photo_size(image), truth_px or image_size(path)
     return len(files) * (3 * photo[0] * photo[1] + truth[0] * truth[1])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cgeval.errors import ConfigError, OutputError, WeightsError
-from cgeval.files import LEFTOVER, sha256_file
+from cgeval.files import LEFTOVER, make_usual, sha256_file
 from cgeval.labels import Label, LabelSet
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def _save(part: Path, tensors: "Mapping[str, Tensor]", text: str) -> None:
         raise OutputError(f"{part.parent} cannot be written ({error}): name another folder.") from None
     with part.open("rb+") as file:
         os.fsync(file.fileno())
+    make_usual(part)
 
 
 def _text(info: ScorerInfo) -> str:

@@ -39,14 +39,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Begun:
-    """What a training was begun with. digest: of the photos trained on; total_steps: its length; held_out: the ids
-    of train photos that validate, where the dataset has no val split."""
+    """What a training was begun with. digest: of the train split's files; total_steps: how long it is."""
 
     recipe: Recipe
     dataset: str
     digest: str
     total_steps: int
-    held_out: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,8 +73,7 @@ def read_begun(folder: Path) -> Begun:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content.pop("schema")
         if schema == SCHEMA:
-            held_out = tuple(content.pop("held_out"))
-            return Begun(recipe=recipe_of(content.pop("recipe")), held_out=held_out, **content)
+            return Begun(recipe=recipe_of(content.pop("recipe")), **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{path} does not say what was begun ({error!r}): restore it, or start anew elsewhere."

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from cgeval.errors import ConfigError
 from cgeval.files import cache_folder
 from cgeval.labelled import open_labelled
 from cgeval.networks.fcn8s import FCN8s
 from cgeval.protocols.pictures_in import Item, Noise
 from cgeval.protocols.planning import Ruler
-from cgeval.protocols.sharding import SHARE, Machine, Networks, find_device, measure_by_network
+from cgeval.protocols.sharding import SHARE, Machine, Networks, measure_by_network
 from cgeval.scorers.store import write_scorer
 from tests.cgeval.protocols.streets import LABELS, SIZE, write_dataset, write_header
 
@@ -63,12 +62,3 @@ def test_a_scorer_is_loaded_once_for_several_sets(ruler, items):
     networks = Networks(Machine("cpu"))
     assert networks.forward(ruler) is networks.forward(ruler)
     assert networks.forward(ruler) is not networks.forward(Ruler(ruler.scorer, "scorer-size", LABELS))
-
-
-def test_devices_by_name():
-    assert find_device("cpu") == torch.device("cpu")
-    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ConfigError, match="auto, cpu, cuda or cuda:N is expected"):
-        find_device("abacus")
-    with pytest.raises(ConfigError, match="CUDA devices are here"):
-        find_device("cuda:99")

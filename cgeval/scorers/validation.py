@@ -1,0 +1,53 @@
+"""A scorer and labelled photos go in; one confusion matrix per photo comes out, and the scorer's own score of them.
+
+The protocol is scorer-size: photos are brought to the scorer's size, its logits are enlarged to the truth's.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from cgeval.metrics import METRICS, ConfusionMatrix, bootstrap_scores, interval_name, segmentation_scores
+from cgeval.scorers.samples import Photos
+from cgeval.scorers.scorer import Scorer
+
+PROTOCOL, CONVENTION = "scorer-size", "cityscapes"
+
+
+@torch.inference_mode()
+def measure(scorer: Scorer, photos: Photos, batch_size: int) -> list[ConfusionMatrix]:
+    """One matrix per photo at the size of its truth, by the protocol scorer-size: the logits are enlarged.
+
+    photos: kept at the scorer's size, with class maps of their own size.
+    """
+    classes = len(scorer.info.labels.classes)
+    matrices = []
+    for start in range(0, len(photos), batch_size):
+        pairs = [photos.at(place) for place in range(start, min(start + batch_size, len(photos)))]
+        images = torch.from_numpy(np.stack([photo for photo, _ in pairs])).permute(0, 3, 1, 2).contiguous()
+        for logits, (_, truth) in zip(scorer.logits(images), pairs, strict=True):
+            full = F.interpolate(logits[None], size=truth.shape, mode="bilinear", align_corners=False)[0]
+            prediction = full.argmax(dim=0).clamp_(max=classes).to(torch.uint8).cpu().numpy()
+            matrices.append(ConfusionMatrix.of(truth, prediction, classes))
+    return matrices
+
+
+def own_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
+    """The three scores of matrices int64 [n, K + 1, K + 1], as fractions."""
+    scores = segmentation_scores(matrices.sum(axis=0), CONVENTION)
+    return {metric: float(getattr(scores, metric)) for metric in METRICS}
+
+
+def own_record(matrices: NDArray[np.int64], split: str) -> dict[str, Any]:
+    """The scorer's own score as its file holds it, with intervals; low and high are None where there is one photo."""
+    intervals = bootstrap_scores(matrices, CONVENTION)
+    scores: dict[str, Any] = {}
+    for metric, value in own_scores(matrices).items():
+        interval = intervals[metric]
+        ends = {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
+        scores[metric] = {"value": value, **ends}
+    facts = {"n": len(matrices), "split": split, "convention": CONVENTION, "protocol": PROTOCOL}
+    return scores | facts | {"interval": interval_name()}
