@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from cgeval.errors import DataError
 from cgeval.images import find_images, read_ids
-from cgeval.metrics import ConfusionMatrix, stack
+from cgeval.metrics import ConfusionMatrix, confusion, stack
 
 SETTINGS = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -79,6 +79,16 @@ def test_runs_go_on_past_the_end_of_a_row_and_of_a_word():
         one = flat.copy()
         one.ravel()[place] = 1
         assert ConfusionMatrix.of(flat, one, 1).counts.tolist() == [[119, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("band", [1, 40, 1000])
+def test_maps_larger_than_what_is_looked_at_together_are_counted_alike(monkeypatch, band):
+    truth, prediction = areas(0, 19, (90, 70)), areas(1, 19, (90, 70))
+    truth[40:50] = noise(2, 19, (10, 70))
+    whole = ConfusionMatrix.of(truth, prediction, 19)
+    monkeypatch.setattr(confusion, "BAND", band)
+    monkeypatch.setattr(confusion, "CHUNK", 24)
+    assert ConfusionMatrix.of(truth, prediction, 19) == whole
 
 
 def test_the_real_label_maps_are_counted_as_numpy_counts_them(shared_data):
