@@ -1,32 +1,26 @@
-"""How fast the confusion matrix of a 1024x2048 image is, beside the released formula and torchmetrics, in one run.
+"""Two class maps of 1024x2048 go in; how fast their matrix is beside the released formula and torchmetrics comes out.
 
-    python -m benchmarks.confusion [--json benchmarks/results/confusion_cpu.json] [--data ../shared/data/camvid]
+`python -m benchmarks.fcn_score` measures it, with what else a score costs.
 
 Rivals: "script" is the function released with pix2pix on the types it is called with there (bytes, `np.where`);
 "masked" the same formula with a boolean mask on maps of int64; "torchmetrics" its MulticlassConfusionMatrix with
 validation and an ignored index. Ours includes its checks. Maps: "areas" are smooth random areas of 19 classes;
 "camvid" is a real label map enlarged by nearest neighbour (left out where there is no CamVid); "noise" has a random
 class at every pixel, which no label map has, and is our worst case. All must count the same. Each side has a process
-of its own and one thread. Also: 2,000 bootstrap resamples of 500 images.
+of its own and one thread.
 """
 
-import argparse
-import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.side_by_side import Action, Maker, Ratios, in_turn, ratios
-from benchmarks.train_step import hardware
-from cgeval.files import write_json_atomic
 from cgeval.images import find_images, read_ids
 from cgeval.metrics import ConfusionMatrix, bootstrap_scores
-from cgeval.runs import now
 
 WIDTH, HEIGHT = 2048, 1024
 PAIRS = 41
@@ -160,39 +154,6 @@ def bootstrap_seconds(images: int, classes: int, resamples: int) -> float:
     return min(seconds)
 
 
-def main() -> None:
-    """Print a line for each pair of maps and rival; --json writes the figures with the hardware."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="CamVid, with test/label")
-    options = parser.parse_args()
-    print(f"confusion matrix of {WIDTH} x {HEIGHT} px on {hardware()}; numpy {np.__version__}")
-    print(f"{PAIRS} turns of {CALLS} calls, one thread each")
-    results = []
-    for maps in all_maps(options.data):
-        for rival in RIVALS:
-            r = measure(maps, rival)
-            results.append(r)
-            print(
-                f"{r.maps:>7} ({r.pixels_per_run:5.1f} px a run)  {r.rival:<12} {1000 * r.rival_seconds:6.1f} ms, "
-                f"ours {1000 * r.our_seconds:5.2f} ms: {r.faster.median:5.1f} times faster "
-                f"({r.faster.low:.1f} .. {r.faster.high:.1f})"
-            )
-    setting = {"images": 500, "classes": 19, "resamples": 2000}
-    seconds = bootstrap_seconds(**setting)
-    print(f"2,000 bootstrap resamples of 500 images: {seconds:.3f} s")
-    if options.json:
-        content: dict[str, Any] = {
-            "measured_at": now(),
-            "hardware": hardware(),
-            "numpy": np.__version__,
-            "size_px": [WIDTH, HEIGHT],
-        }
-        content |= {"turns": PAIRS, "calls": CALLS, "load_average": os.getloadavg()[0]}
-        figures = {"results": [asdict(r) for r in results], "bootstrap": setting | {"seconds": seconds}}
-        write_json_atomic(options.json, content | figures)
-
-
 def _repeated(count: Action) -> Action:
     def count_often() -> NDArray[np.int64]:
         for _ in range(CALLS - 1):
@@ -201,7 +162,3 @@ def _repeated(count: Action) -> Action:
         return last
 
     return count_often
-
-
-if __name__ == "__main__":
-    main()

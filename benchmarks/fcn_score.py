@@ -10,6 +10,7 @@ beside a network that takes a fixed time for each, which is what the rest adds.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -147,6 +148,7 @@ def main() -> None:
     print(f"bootstrap, 2,000 resamples of 500 images: {found['bootstrap']['seconds']:.3f} s")
     if options.json:
         about = {"measured_at": now(), "hardware": hardware(), "numpy": np.__version__, "size_px": [WIDTH, HEIGHT]}
+        about |= {"load_average": os.getloadavg()[0]}
         write_json_atomic(options.json, about | found)
 
 
