@@ -23,8 +23,8 @@ from cgeval.images import find_images, read_ids
 from cgeval.metrics import ConfusionMatrix, bootstrap_scores
 
 WIDTH, HEIGHT = 2048, 1024
-PAIRS = 41
-CALLS = 3  # of each side in its turn
+PAIRS = 21
+CALLS = 10  # of each side in its turn, so that what a change of turns costs is spread over them
 CLASS_MAP = NDArray[np.uint8]
 
 

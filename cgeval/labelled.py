@@ -38,14 +38,23 @@ class Source:
 
 @dataclass(frozen=True)
 class LabelledSplit:
-    """Photos and label maps by id; a photo without a label map cannot be scored, nor a map without a photo shown."""
+    """Photos and label maps by id. paired: whether a photo and a map of one id show the same scene."""
 
     name: str
     photos: Mapping[str, ImageFile]
     truth: Mapping[str, Path]
+    paired: bool = True
 
     def pairs(self) -> list[tuple[str, ImageFile, Path]]:
-        """(id, photo, label map) of every photo that has one, in the order of the photos."""
+        """(id, photo, label map) of every photo that has one, in the order of the photos.
+
+        Raises LayoutError for unpaired data, in which equal names mean nothing.
+        """
+        if not self.paired:
+            raise LayoutError(
+                "the dataset is unpaired, so that no photo is known to show what a label map shows: say paired = true "
+                "in its dataset.toml if equal names are the same scene."
+            )
         return [(name, photo, self.truth[name]) for name, photo in self.photos.items() if name in self.truth]
 
 
@@ -80,7 +89,9 @@ def open_labelled(path: Path, label_set_name: str | None = None) -> Labelled:
 
     label_set_name: overrules what the dataset says of itself.
     """
-    if (path / "leftImg8bit").is_dir() or (path / "train" / "photo").is_dir():
+    if (path / "leftImg8bit").is_dir():
+        return _of_source(path, find_cityscapes(path, whole=False), label_set_name)
+    if (path / "train" / "photo").is_dir():
         return _of_source(path, detect(path), label_set_name)
     return _of_dataset(find_dataset(path), label_set_name)
 
@@ -100,11 +111,16 @@ def detect(root: Path) -> Source:
     )
 
 
-def find_cityscapes(root: Path) -> Source:
-    """leftImg8bit/{train,val}/<city>/ with gtFine/...; val becomes the test split, as in the paper."""
-    splits = {}
+def find_cityscapes(root: Path, *, whole: bool = True) -> Source:
+    """leftImg8bit/{train,val}/<city>/ with gtFine/...; val becomes the test split, as in the paper.
+
+    whole: both must be there; else one of them is enough.
+    """
+    splits: dict[str, list[LabelledPhoto]] = {}
     for name, ours in (("train", "train"), ("val", "test")):
         photos = find_images(root / "leftImg8bit" / name)
+        if not photos and not whole and (name == "train" or splits):
+            continue
         if not photos:
             raise LayoutError(
                 f"{root / 'leftImg8bit' / name} holds no photos: unpack leftImg8bit_trainvaltest.zip there."
@@ -167,12 +183,12 @@ def _of_source(root: Path, source: Source, label_set_name: str | None) -> Labell
 
 def _of_dataset(dataset: Dataset, label_set_name: str | None) -> Labelled:
     name = label_set_name or dataset.label_set
-    if name is None or (dataset.label_domain is None and "truth" not in dataset.facts):
+    domain = dataset.label_domain
+    if name is None or domain is None:
         raise LayoutError(
             f"{dataset.root} does not say which label set its label maps are in and which domain holds them: add "
             'label_set = "cityscapes" and label_domain = "A" to its dataset.toml (docs/datasets.md).'
         )
-    domain = dataset.label_domain or "A"
     splits = {split: _of_split(dataset, split, domain) for split in dataset.splits}
     return Labelled(dataset.root, dataset.name, label_set(name), name, domain, splits)
 
@@ -182,7 +198,7 @@ def _of_split(dataset: Dataset, name: str, domain: Literal["A", "B"]) -> Labelle
     maps, photos = (split.a, split.b) if domain == "A" else (split.b, split.a)
     template = dataset.facts.get("truth")
     truth = _truth_folder(dataset, template, name) if template else _colour_coded(dataset, maps)
-    return LabelledSplit(name, {photo.id: photo for photo in photos}, truth)
+    return LabelledSplit(name, {photo.id: photo for photo in photos}, truth, dataset.paired)
 
 
 def _truth_folder(dataset: Dataset, template: str, split: str) -> dict[str, Path]:

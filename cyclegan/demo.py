@@ -6,15 +6,16 @@ Each stage is skipped where its result is already whole, so a second call takes 
 from collections.abc import Callable
 from pathlib import Path
 
-from cgeval.cli.score_text import score_lines
 from cgeval.labelled import open_labelled
 from cgeval.protocols.fcn_score import fcn_score
 from cgeval.protocols.figures import write_figures
 from cgeval.protocols.planning import Choices
 from cgeval.protocols.results import write_results
+from cgeval.protocols.telling import score_lines
 from cgeval.runs import Run
 from cgeval.scorers.recipe import Recipe
 from cgeval.scorers.training import train_scorer
+from cgeval.scorers.training_state import BEGUN
 from cyclegan.config import load_config
 from cyclegan.data.streets import write_streets
 from cyclegan.session import Request, newest_step, train_run
@@ -47,7 +48,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> bool:
     _translate_missing(run_path)
     scorer = folder / "scorers" / "streets"
     say(f"4/5  training a scorer on the real photos into {scorer} (about a minute)")
-    if train_scorer(open_labelled(streets), scorer, SCORER, resume=scorer.exists(), say=say) is None:
+    if train_scorer(open_labelled(streets), scorer, SCORER, resume=(scorer / BEGUN).exists(), say=say) is None:
         return False
     say("5/5  scoring the translations against their label maps")
     _score(run_path, streets, scorer, say)

@@ -141,13 +141,13 @@ def _run_of(path: Path, dataset: Path | None, split: str | None, direction: str)
 
 
 def _keep(scores: "list[Score]", results_folder: Path | None) -> None:
-    """Everything is measured: write the records, and the released script's files where they are asked for."""
+    """Everything is measured: write the released script's files where they are asked for, then the records."""
     from cgeval.protocols.results import evaluation_results, write_results
 
+    for score in scores if results_folder else ():
+        evaluation_results(score, results_folder or Path())
     for score in scores:
         write_results(score)
-        if results_folder is not None:
-            evaluation_results(score, results_folder)
 
 
 def _draw(scores: "list[Score]", examples: int, seed: int) -> list[Path]:
@@ -163,11 +163,11 @@ def _show_json(scores: "list[Score]") -> None:
 
 
 def _show(scores: "list[Score]", figures: list[Path]) -> None:
-    from cgeval.cli.score_text import score_lines
+    from cgeval.protocols.telling import score_lines
 
     for score in scores:
         click.echo("\n".join(score_lines(score)) + "\n")
     for score in scores:
-        click.echo(f"records  {score.job.run.path / 'records' / score.job.protocol_name}.jsonl")
+        click.echo(f"records  {score.job.run.path / 'records' / score.job.protocol}.jsonl")
     for folder in figures:
         click.echo(f"figures  {folder}/{{examples,confusion,classes}}.png")

@@ -50,7 +50,8 @@ def show(run_path: Path, as_json: bool) -> None:
     if records:
         click.echo()
         print_table(
-            ("protocol", "metric", "image set", "value", "interval", "n", "superseded"), [_row(c) for c in records]
+            ("protocol", "metric", "image set", "value", "interval", "n", "superseded", "convention"),
+            [_row(c) for c in records],
         )
 
 
@@ -90,7 +91,14 @@ def _plain(image_set: ImageSet) -> dict[str, Any]:
 def _row(entry: Current) -> tuple[str, ...]:
     r = entry.record
     interval = _interval(r.low, r.high)
-    return (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", interval, str(r.n), str(entry.superseded))
+    choices = ", ".join(f"{key} {_short(value)}" for key, value in r.convention.items())
+    return (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", interval, str(r.n), str(entry.superseded), choices)
+
+
+def _short(value: Any) -> str:
+    """A digest by its first letters, anything else as it is."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -195,8 +195,8 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _check_lines(found: "SelfCheck") -> list[str]:
-    from cgeval.cli.score_text import HEADS, with_interval
     from cgeval.metrics import METRICS
+    from cgeval.protocols.telling import HEADS, with_interval
     from cgeval.tables import table_lines
 
     line = found.line

@@ -21,21 +21,20 @@ PIXELS_AT_ONCE = 1 << 15  # the five rows of numbers that are worked on then sta
 def palette(labels: LabelSet, choice: Choice) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Colours uint8 [C, 3] to compare with, and the class of each, uint8 [C].
 
-    scored: those of the K scored classes. all: every colour of the set once, in its order; it means what the first
-    label of that colour means, which may be void (K). Raises ConfigError for more than 256 colours.
+    Each colour comes once, in the order of the set, and means what the first label of that colour means. scored: only
+    colours that mean a scored class; labels that share a class may have several. all: every colour; one may mean void
+    (K). Raises ConfigError for more than 256 colours.
     """
-    if choice == "scored":
-        count = len(labels.classes)
-        return labels.class_colours[:count], np.arange(count, dtype=np.uint8)
     first = {label.colour: label.id for label in reversed(labels.labels)}
     in_order = [label for label in labels.labels if first[label.colour] == label.id]
-    if len(in_order) > MOST_COLOURS:
+    classes = labels.class_map(np.array([[label.id for label in in_order]], dtype=np.int64))[0]
+    kept = classes < len(labels.classes) if choice == "scored" else np.ones(len(classes), dtype=bool)
+    if kept.sum() > MOST_COLOURS:
         raise ConfigError(
-            f"label set {labels.name!r} has {len(in_order)} colours, and up to {MOST_COLOURS} can be told apart: "
-            "classify by the colours of its scored classes alone."
+            f"label set {labels.name!r} has {kept.sum()} colours, and up to {MOST_COLOURS} can be told apart."
         )
-    ids = np.array([[label.id for label in in_order]], dtype=np.int64)
-    return np.array([label.colour for label in in_order], dtype=np.uint8), labels.class_map(ids)[0]
+    colours = np.array([label.colour for label in in_order], dtype=np.uint8)
+    return colours[kept], classes[kept]
 
 
 def classify_colours(image: NDArray[np.uint8], colours: NDArray[np.uint8], metric: Metric = "L2") -> NDArray[np.uint8]:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from cgeval.protocols.by_colour import ByColour
 from cgeval.protocols.measuring import Measured, Tick, measure
 from cgeval.protocols.pictures_in import Item
-from cgeval.protocols.planning import Choices, Job, plan
+from cgeval.protocols.planning import Choices, Job, Ruler, plan
 from cgeval.protocols.scoring import Measure, Sampling, Score, score
 from cgeval.runs import Run
 
-Way = Callable[[Job, tuple[Item, ...], Tick], Measured]
+Way = Callable[[Ruler | ByColour, tuple[Item, ...], Tick], Measured]
 
 
 def fcn_score(
@@ -32,39 +33,40 @@ def fcn_score(
     Raises a CgevalError, of one sentence, for what cannot be scored; `results.write_results` keeps a score in the run.
     """
     jobs = plan(run, choices or Choices())
-    by_network = _by_network(device, batch_size, processes) if any(job.scorer for job in jobs) else None
-    return [score(job, _with_bar(job, by_network or _by_colour), sampling or Sampling()) for job in jobs]
+    if not any(isinstance(job.way, Ruler) for job in jobs):
+        return [score(job, _with_bar(job, _by_colour), sampling or Sampling()) for job in jobs]
+    way = _either_way(device, batch_size, processes)
+    return [score(job, _with_bar(job, way), sampling or Sampling()) for job in jobs]
 
 
 def _with_bar(job: Job, way: Way) -> Measure:
-    """Measure the job's rows in that way, or by colour where it has no scorer, showing how far each row is."""
-    way = way if job.scorer else _by_colour
+    """Measure the job's rows in that way, showing how far each row is."""
 
     def measured(what: str, items: tuple[Item, ...]) -> Measured:
         description = f"{job.image_set.name}, {what}"
         with tqdm(total=len(items), desc=description, unit="img", dynamic_ncols=True, leave=False) as bar:
-            return way(job, items, bar.update)
+            return way(job.way, items, bar.update)
 
     return measured
 
 
-def _by_colour(job: Job, items: tuple[Item, ...], tick: Tick) -> Measured:
-    if job.by_colour is None:
-        raise ValueError(f"{job.image_set.name} is judged by a network")
-    return measure(items, job.labelled.labels, job.by_colour, tick=tick)
+def _by_colour(way: Ruler | ByColour, items: tuple[Item, ...], tick: Tick) -> Measured:
+    if isinstance(way, Ruler):
+        raise ValueError("labels -> photo is judged by a network")
+    return measure(items, way.labels, way, tick=tick)
 
 
-def _by_network(device: str, batch_size: int, processes: int) -> Way:
-    """The way that loads each scorer once; torch is imported here, and the device looked for at once."""
+def _either_way(device: str, batch_size: int, processes: int) -> Way:
+    """By colour, or by a scorer that is loaded once; torch is imported here, and the device looked for at once."""
     from cgeval.devices import find_device
     from cgeval.protocols.sharding import Machine, Networks, measure_by_network
 
     find_device(device)
     networks = Networks(Machine(device, batch_size, processes))
 
-    def way(job: Job, items: tuple[Item, ...], tick: Tick) -> Measured:
-        if job.ruler is None:
-            raise ValueError(f"{job.image_set.name} is judged by colour")
-        return measure_by_network(networks, job.ruler, items, tick)
+    def either(way: Ruler | ByColour, items: tuple[Item, ...], tick: Tick) -> Measured:
+        if isinstance(way, Ruler):
+            return measure_by_network(networks, way, items, tick)
+        return _by_colour(way, items, tick)
 
-    return way
+    return either

@@ -10,7 +10,7 @@ from cgeval.datasets import read_picture
 from cgeval.images import Picture
 from cgeval.plots import ClassSeries, Example, confusion_figure, examples_figure, per_class_figure
 from cgeval.protocols.pictures_in import Item
-from cgeval.protocols.planning import Job
+from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.predictions import predictions_of
 from cgeval.protocols.scoring import Score
 from cgeval.truth import read_truth
@@ -27,17 +27,17 @@ def write_figures(score: Score, examples: int, seed: int = 0) -> Path:
     examples: how many images are shown, drawn by the seed, the same ones for every run of the dataset.
     """
     job, labels = score.job, score.job.labelled.labels
-    folder = job.run.path / "records" / "figures" / f"{job.protocol_name}-{job.image_set.name}"
+    folder = job.run.path / "records" / "figures" / f"{job.protocol}-{job.image_set.name}"
     folder.mkdir(parents=True, exist_ok=True)
     shown = [_example(job, item) for item in _drawn(job.items, examples, seed)]
     rows = [row for row in shown if row is not None]
     if rows:
         examples_figure(folder / "examples.png", rows, labels, HEADS[job.direction])
     about = f"{job.run.info.method}, {job.direction}, {job.labelled.name}"
-    confusion_figure(folder / "confusion.png", score.line.counts, labels, f"{about}: {job.protocol_name}")
+    confusion_figure(folder / "confusion.png", score.line.counts, labels, f"{about}: {job.protocol}")
     lines = [line for line in (score.line, score.ceiling) if line is not None]
     series = [
-        ClassSeries(line.name, len(line.measured.ids), job.protocol_name, line.scores, line.by_class) for line in lines
+        ClassSeries(line.name, len(line.measured.ids), job.protocol, line.scores, line.by_class) for line in lines
     ]
     per_class_figure(folder / "classes.png", series, labels, about)
     return folder
@@ -58,11 +58,9 @@ def _example(job: Job, item: Item) -> Example | None:
 
 def _predicted(job: Job, item: Item, generated: Picture, truth: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     size = (truth.shape[1], truth.shape[0])
-    if job.by_colour is not None:
-        return job.by_colour.prepare(generated, size)
-    if job.scorer is None:
-        return None
-    kept = predictions_of(job.scorer, job.protocol)
+    if not isinstance(job.way, Ruler):
+        return job.way.prepare(generated, size)
+    kept = predictions_of(job.way.scorer, job.way.protocol)
     return kept.get(kept.place(item.picture.identity(), size), size)
 
 
@@ -71,6 +69,5 @@ def _input(job: Job, item: Item, truth: NDArray[np.uint8]) -> Picture:
     if job.direction == "labels -> photo":
         colours: Picture = job.labelled.labels.class_colours[truth]
         return colours
-    source = next(row.source for row in job.image_set.rows if row.id == item.id)
-    photo = job.labelled.split(job.image_set.split).photos.get(source)
+    photo = job.labelled.split(job.image_set.split).photos.get(item.source)
     return read_picture(photo) if photo is not None else np.full((*truth.shape, 3), 255, np.uint8)

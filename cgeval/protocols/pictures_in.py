@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from cgeval.datasets import ImageFile, read_picture
+from cgeval.errors import SealError
 from cgeval.files import sha256_file
 from cgeval.images import Picture, read_rgb, resize
 from cgeval.labels import LabelSet
-from cgeval.truth import read_truth
+from cgeval.truth import read_label_ids
 
 Size = tuple[int, int]
 
@@ -31,8 +32,11 @@ class Sealed:
         return self.sha256
 
     def pixels(self) -> Picture:
-        """uint8 [h, w, 3]."""
-        return read_rgb(self.path)
+        """uint8 [h, w, 3]; raises SealError where the file is no longer the one that was sealed."""
+        picture = read_rgb(self.path)
+        if sha256_file(self.path) != self.sha256:
+            raise SealError(f"{self.path} was changed while it was being scored: score the run again.")
+        return picture
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class TrueColours:
-    """The colours of a true label map, brought to size_px with the nearest filter; void is black."""
+    """The colours of a true label map, brought to size_px with the nearest filter."""
 
     truth: Path
     labels: LabelSet
@@ -80,13 +84,12 @@ class TrueColours:
 
     def identity(self) -> str:
         """Text that changes with the pixels."""
-        return f"{sha256_file(self.truth)} colours of {self.labels.name} {self.size_px}"
+        return f"{sha256_file(self.truth)} colours of {self.labels} {self.size_px}"
 
     def pixels(self) -> Picture:
         """uint8 [h, w, 3]."""
-        classes = resize(read_truth(self.truth, self.labels), *self.size_px, "nearest")
-        colours: Picture = self.labels.class_colours[classes]
-        return colours
+        ids = resize(read_label_ids(self.truth, self.labels), *self.size_px, "nearest")
+        return self.labels.colours_of(ids)
 
 
 Looked = Sealed | RealPhoto | Noise | TrueColours
@@ -94,8 +97,9 @@ Looked = Sealed | RealPhoto | Noise | TrueColours
 
 @dataclass(frozen=True)
 class Item:
-    """One image to score: its id, what is looked at, and the label map that is the truth."""
+    """One image to score: its id, what is looked at, the label map that is the truth, and the id it was made from."""
 
     id: str
     picture: Looked
     truth: Path
+    source: str = ""

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cgeval.errors import DataError, LayoutError, RunError, WeightsError
+from cgeval.errors import DataError, LayoutError, RunError
 from cgeval.images import image_size
 from cgeval.labelled import Labelled, LabelledSplit, open_labelled
 from cgeval.labels import LabelSet
 from cgeval.protocols.by_colour import ByColour
 from cgeval.protocols.pictures_in import Item, Looked, Noise, RealPhoto, Sealed, Size, TrueColours
 from cgeval.runs import ImageSet, Row, Run
-from cgeval.scorers.store import FOLDER, ScorerFile, find_scorers, fitting, open_scorer, refuse_other_classes
+from cgeval.scorers.choosing import choose_scorer
+from cgeval.scorers.store import FOLDER, ScorerFile
 
 Direction = Literal["labels -> photo", "photo -> labels"]
 REAL_PHOTOS, SHUFFLED, NOISE, TRUE_LABELS = "real photos", "shuffled photos", "noise", "true labels"
@@ -44,7 +45,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Ruler:
-    """A scorer, the protocol by which it is used, and the label set whose classes it tells."""
+    """How labels -> photo is measured: a scorer, the protocol by which it is used, and the classes that it tells."""
 
     scorer: ScorerFile
     protocol: str
@@ -53,36 +54,33 @@ class Ruler:
 
 @dataclass(frozen=True)
 class Job:
-    """One image set to score. beside: other images of the same truths, by what they are, the ceiling first.
+    """One image set to score. size_px: width and height of its images; way: what judges them.
 
-    scorer and protocol are for labels -> photo, by_colour for photo -> labels. size_px: width and height of the images.
+    beside: other pictures of the same truths, by what they are, the ceiling first.
     """
 
     run: Run
     image_set: ImageSet
     labelled: Labelled
-    direction: Direction
     items: tuple[Item, ...]
     size_px: Size
+    way: Ruler | ByColour
     beside: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
-    scorer: ScorerFile | None = None
-    protocol: str = ""
-    by_colour: ByColour | None = None
 
     @property
-    def protocol_name(self) -> str:
+    def direction(self) -> Direction:
+        """What was made of what."""
+        return "labels -> photo" if isinstance(self.way, Ruler) else "photo -> labels"
+
+    @property
+    def protocol(self) -> str:
         """The protocol as records and tables call it."""
-        return "label-score" if self.scorer is None else f"fcn-score-{self.protocol}"
-
-    @property
-    def ruler(self) -> Ruler | None:
-        """What measures labels -> photo; None for photo -> labels."""
-        return Ruler(self.scorer, self.protocol, self.labelled.labels) if self.scorer else None
+        return f"fcn-score-{self.way.protocol}" if isinstance(self.way, Ruler) else "label-score"
 
     @property
     def ceiling(self) -> str:
         """What the first row beside the score is of."""
-        return TRUE_LABELS if self.scorer is None else REAL_PHOTOS
+        return REAL_PHOTOS if isinstance(self.way, Ruler) else TRUE_LABELS
 
 
 def plan(run: Run, choices: Choices) -> list[Job]:
@@ -92,51 +90,45 @@ def plan(run: Run, choices: Choices) -> list[Job]:
     """
     sets = _sets(run, choices)
     labelled = open_labelled(_dataset_path(run, choices), choices.label_set)
-    split = labelled.split(sets[0].split)
-    jobs = [_job(run, image_set, labelled, split, choices) for image_set in sets]
-    return sorted(jobs, key=lambda job: job.scorer is None)
+    label_domain = run.info.dataset.get("label_domain") or labelled.label_domain
+    makes_photos = {image_set.name: image_set.direction[0] == label_domain for image_set in sets}
+    in_order = sorted(sets, key=lambda image_set: not makes_photos[image_set.name])
+    return [
+        _photo_job(run, each, labelled, choices)
+        if makes_photos[each.name]
+        else _label_job(run, each, labelled, choices)
+        for each in in_order
+    ]
 
 
-def _job(run: Run, image_set: ImageSet, labelled: Labelled, split: LabelledSplit, choices: Choices) -> Job:
+def _photo_job(run: Run, image_set: ImageSet, labelled: Labelled, choices: Choices) -> Job:
+    """labels -> photo: the truth is the label map that an image was made from."""
     image_set.verify()
-    rows = image_set.rows
-    truths = _truths(image_set, rows, split)
+    rows, split = image_set.rows, labelled.split(image_set.split)
+    truths = _truths(image_set, split, {row.id: row.source for row in rows})
+    scorer = choose_scorer(choices.scorer, labelled, _scorer_folders(run.path))
+    ruler = Ruler(scorer, choices.protocol or scorer.info.protocol, labelled.labels)
     size = _one_size(image_set, rows)
-    items = _items(rows, truths, {row.id: Sealed(image_set.path / row.file, row.sha256) for row in rows})
-    if image_set.direction[0] != labelled.label_domain:
-        colours: dict[str, Looked] = {row.id: TrueColours(truths[row.id], labelled.labels, size) for row in rows}
-        by_colour = ByColour(labelled.labels, choices.distance, choices.palette, choices.classified_at)
-        beside = {TRUE_LABELS: _items(rows, truths, colours)}
-        return Job(run, image_set, labelled, "photo -> labels", items, size, beside, by_colour=by_colour)
-    scorer = choose_scorer(choices.scorer, labelled, run.path)
     beside = _photos_beside(rows, truths, split, size, choices.sanity)
-    protocol = choices.protocol or scorer.info.protocol
-    return Job(run, image_set, labelled, "labels -> photo", items, size, beside, scorer, protocol)
+    return Job(run, image_set, labelled, _sealed(image_set, rows, truths), size, ruler, beside)
 
 
-def choose_scorer(wanted: str | None, labelled: Labelled, run_path: Path) -> ScorerFile:
-    """The scorer that was named, or the only one at hand whose classes are the label set's; raises WeightsError."""
-    folders = _scorer_folders(run_path)
-    if wanted is not None:
-        named = [folder for folder in folders if (folder / wanted).is_dir()]
-        scorer = open_scorer(wanted, named[0] if named else FOLDER)
-        refuse_other_classes(scorer.info, labelled.labels)
-        return scorer
-    found = [scorer for folder in folders if folder.is_dir() for scorer in find_scorers(folder)[0]]
-    fit = fitting(found, labelled.labels)
-    if len(fit) == 1:
-        return fit[0]
-    own = [scorer for scorer in fit if scorer.info.trained_on.get("name") == labelled.name]
-    if len(own) == 1:
-        return own[0]
-    if fit:
-        names = ", ".join(str(scorer.path.parent) for scorer in fit)
-        raise WeightsError(f"{len(fit)} scorers have the classes of {labelled.name} ({names}): name one by --scorer.")
-    raise WeightsError(
-        f"no scorer in {' or '.join(map(str, folders))} has the {len(labelled.labels.classes)} classes of label set "
-        f"{labelled.labels.name!r}: make one by `cgeval scorer train {labelled.root} {FOLDER / labelled.name}` (or "
-        f"`cgeval scorer import-caffe` for the paper's), or name one by --scorer."
-    )
+def _label_job(run: Run, image_set: ImageSet, labelled: Labelled, choices: Choices) -> Job:
+    """photo -> labels: the truth is the label map that an image aims at, which in paired data has the photo's id."""
+    image_set.verify()
+    rows, split = image_set.rows, labelled.split(image_set.split)
+    aims = {row.id: row.target or (row.source if split.paired else "") for row in rows}
+    if not all(aims.values()):
+        raise DataError(
+            f"{image_set.path} was made of unpaired photos, for which no label map is known: photo -> labels can be "
+            "scored only where the label map of each photo is; use --direction for the other way alone, or say paired "
+            "= true in dataset.toml if equal names are the same scene."
+        )
+    truths, size = _truths(image_set, split, aims), _one_size(image_set, rows)
+    by_colour = ByColour(labelled.labels, choices.distance, choices.palette, choices.classified_at)
+    colours: dict[str, Looked] = {row.id: TrueColours(truths[row.id], labelled.labels, size) for row in rows}
+    beside = {TRUE_LABELS: _items(rows, truths, colours)}
+    return Job(run, image_set, labelled, _sealed(image_set, rows, truths), size, by_colour, beside)
 
 
 def _scorer_folders(run_path: Path) -> list[Path]:
@@ -183,18 +175,17 @@ def _dataset_path(run: Run, choices: Choices) -> Path:
     return Path(remembered)
 
 
-def _truths(image_set: ImageSet, rows: Sequence[Row], split: LabelledSplit) -> dict[str, Path]:
-    """The label map of each image: that of the image it was made from, or of the one it aims at."""
-    found = {row.id: split.truth.get(row.source) or split.truth.get(row.target or "") for row in rows}
-    missing = [name for name, truth in found.items() if truth is None]
+def _truths(image_set: ImageSet, split: LabelledSplit, named: Mapping[str, str]) -> dict[str, Path]:
+    """The label map of each image; named: the label map's id by the image's."""
+    missing = [name for name in named.values() if name not in split.truth]
     if missing:
         there = ", ".join(map(repr, list(split.truth)[:2])) or "none"
         raise DataError(
-            f"{len(missing)} of {len(rows)} images of {image_set.path} have no label map in split {split.name!r} of "
+            f"{len(missing)} of {len(named)} images of {image_set.path} have no label map in split {split.name!r} of "
             f"the dataset (first: {missing[0]!r}; label maps there: {there}, ...): "
             "complete the label maps, name the right --dataset, or pair foreign names by `cgeval adopt`."
         )
-    return {name: truth for name, truth in found.items() if truth is not None}
+    return {image_id: split.truth[name] for image_id, name in named.items()}
 
 
 def _one_size(image_set: ImageSet, rows: Sequence[Row]) -> Size:
@@ -210,16 +201,20 @@ def _one_size(image_set: ImageSet, rows: Sequence[Row]) -> Size:
     return different[0]
 
 
+def _sealed(image_set: ImageSet, rows: Sequence[Row], truths: Mapping[str, Path]) -> tuple[Item, ...]:
+    return _items(rows, truths, {row.id: Sealed(image_set.path / row.file, row.sha256) for row in rows})
+
+
 def _items(rows: Iterable[Row], truths: Mapping[str, Path], pictures: Mapping[str, Looked]) -> tuple[Item, ...]:
-    return tuple(Item(row.id, pictures[row.id], truths[row.id]) for row in rows if row.id in pictures)
+    return tuple(Item(row.id, pictures[row.id], truths[row.id], row.source) for row in rows if row.id in pictures)
 
 
 def _photos_beside(
     rows: Sequence[Row], truths: Mapping[str, Path], split: LabelledSplit, size: Size, sanity: bool
 ) -> dict[str, tuple[Item, ...]]:
-    """The real photos of the same label maps; for sanity also photos of other maps, and noise."""
-    photo_of = {row.id: split.photos.get(row.target or row.source) for row in rows}
-    photos: dict[str, RealPhoto] = {name: RealPhoto(file, size) for name, file in photo_of.items() if file is not None}
+    """The real photos of the same label maps, where they are known; for sanity photos of other maps, and noise."""
+    aims = {row.id: row.target or (row.source if split.paired else "") for row in rows}
+    photos = {image_id: RealPhoto(split.photos[name], size) for image_id, name in aims.items() if name in split.photos}
     beside = {REAL_PHOTOS: _items(rows, truths, photos)} if photos else {}
     if sanity and photos:
         beside[SHUFFLED] = _items(rows, truths, _shuffled(photos))

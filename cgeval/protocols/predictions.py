@@ -1,11 +1,14 @@
 """A scorer, a picture and a protocol go in; the predicted class map is found again, or kept, by what decides it.
 
-The key of a prediction is a digest of the picture, the scorer's file, the protocol and the truth's size. Each map is
-written whole under its key, so an interrupted score goes on where it was, and a second one runs no network.
+The key of a prediction is a digest of the picture, the scorer's file, the protocol, the truth's size and the versions
+of the programs that compute. Each map is written whole under its key, so an interrupted score goes on where it was, and
+a second one runs no network.
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from cgeval.images import encode_png, read_ids
 from cgeval.protocols.pictures_in import Size
 from cgeval.scorers.store import ScorerFile
 
+PROGRAMS = ("pillow", "torch", "torchvision", "segmentation-models-pytorch")
 FORMAT = 1  # another number when the way from a picture to its prediction changes
 
 
@@ -58,4 +62,17 @@ class PredictionCache:
 def predictions_of(scorer: ScorerFile, protocol: str) -> PredictionCache:
     """Where a scorer's predictions by a protocol are kept; the folder may be deleted when nothing is being scored."""
     folder = cache_folder() / "predictions" / f"{scorer.info.name}-{scorer.sha256[:12]}"
-    return PredictionCache(folder, f"{scorer.sha256} {protocol}")
+    return PredictionCache(folder, f"{scorer.sha256} {protocol} {_programs()}")
+
+
+@cache
+def _programs() -> str:
+    """Versions of what decodes, resizes and computes: another one may round otherwise."""
+    return " ".join(f"{name} {_version(name)}" for name in PROGRAMS)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

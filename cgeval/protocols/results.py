@@ -1,5 +1,6 @@
 """A score goes in; records, the matrices behind them, and JSON for programs come out. Records are only added to."""
 
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from cgeval.errors import OutputError
 from cgeval.files import write_atomic
 from cgeval.matrices import Matrices, write_matrices
 from cgeval.metrics import METRICS, Interval
-from cgeval.protocols.planning import Job
+from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.scoring import Line, Score
 from cgeval.records import Record, append_record
 from cgeval.runs import now
+
+DIGEST_LETTERS = 12  # of how many pixels of each class the truth of each image has
 
 
 def write_results(score: Score) -> list[Record]:
@@ -22,7 +25,7 @@ def write_results(score: Score) -> list[Record]:
     job = score.job
     lines = {"run": score.line} | {line.name: line for line in score.beside}
     sets = {name: Matrices(line.measured.ids, line.measured.matrices) for name, line in lines.items()}
-    file = write_matrices(job.run.path, f"{job.protocol_name}-{job.image_set.name}", sets)
+    file = write_matrices(job.run.path, f"{job.protocol}-{job.image_set.name}", sets)
     records = [_record(score, metric, file) for metric in METRICS]
     for record in records:
         append_record(job.run.path, record)
@@ -37,7 +40,7 @@ def as_json(score: Score) -> dict[str, Any]:
         "run_id": job.run.info.run_id,
         "method": job.run.info.method,
         "direction": job.direction,
-        "protocol": job.protocol_name,
+        "protocol": job.protocol,
         "image_set": job.image_set.name,
         "index_sha256": job.image_set.index_sha256,
         "interval": score.sampling.interval,
@@ -59,7 +62,7 @@ def evaluation_results(score: Score, folder: Path) -> Path:
     means = [f"{head}: {line.value(metric):f}" for head, metric in zip(heads, METRICS, strict=True)]
     by_class = zip(class_names(job), line.scores.accuracies, line.scores.ious, strict=True)
     classes = [f"{name}: acc = {accuracy:f}, iou = {iou:f}" for name, accuracy, iou in by_class]
-    path = folder / f"{job.protocol_name}-{job.image_set.name}.txt"
+    path = folder / f"{job.protocol}-{job.image_set.name}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, ("\n".join([*means, *classes]) + "\n").encode())
@@ -70,13 +73,16 @@ def evaluation_results(score: Score, folder: Path) -> Path:
 
 def convention(score: Score) -> dict[str, Any]:
     """Every named choice that changes the number: two records with other ones are two numbers."""
-    job, labels = score.job, score.job.labelled.labels
-    shared = {"absent class": score.sampling.convention, "label set": labels.name}
-    if job.by_colour is not None:
-        by = job.by_colour
-        return shared | {"colours": by.choice, "distance": by.distance, "classified at": f"{by.classified_at} size"}
-    scorer = job.scorer
-    return shared | ({"scorer": scorer.info.name, "scorer_sha256": scorer.sha256} if scorer else {})
+    way, matrices = score.job.way, score.line.measured.matrices
+    true_pixels = np.ascontiguousarray(matrices.sum(axis=-1)).astype("<i8").tobytes()
+    shared = {
+        "absent class": score.sampling.convention,
+        "label set": score.job.labelled.labels.name,
+        "truth": hashlib.sha256(true_pixels).hexdigest()[:DIGEST_LETTERS],
+    }
+    if isinstance(way, Ruler):
+        return shared | {"scorer": way.scorer.info.name, "scorer_sha256": way.scorer.sha256}
+    return shared | {"colours": way.choice, "distance": way.distance, "classified at": f"{way.classified_at} size"}
 
 
 def class_names(job: Job) -> list[str]:
@@ -87,7 +93,7 @@ def class_names(job: Job) -> list[str]:
 def _record(score: Score, metric: str, matrices: str) -> Record:
     job, line, interval = score.job, score.line, score.line.intervals[metric]
     return Record(
-        protocol=job.protocol_name,
+        protocol=job.protocol,
         metric=metric,
         value=line.value(metric),
         n=len(line.measured.ids),
@@ -113,7 +119,7 @@ def _facts(score: Score) -> dict[str, Any]:
         "split": job.image_set.split,
         "size_px": list(job.size_px),
         "truth_size_px": [list(size) for size in sorted(score.line.measured.truth_sizes)],
-        "scorer_validation": dict(job.scorer.info.validation) if job.scorer else {},
+        "scorer_validation": dict(job.way.scorer.info.validation) if isinstance(job.way, Ruler) else {},
         "resamples": score.sampling.resamples,
         "seed": score.sampling.seed,
     }

@@ -17,7 +17,7 @@ from cgeval.metrics import (
 )
 from cgeval.protocols.measuring import Measured
 from cgeval.protocols.pictures_in import Item
-from cgeval.protocols.planning import Job
+from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.traps import Evidence, Trap, find_traps
 from cgeval.truth import is_colour_coded
 
@@ -96,18 +96,18 @@ def line_of(name: str, measured: Measured, sampling: Sampling) -> Line:
 
 
 def _evidence(job: Job, line: Line) -> Evidence:
-    measured = line.measured
+    measured, scorer = line.measured, job.way.scorer.info if isinstance(job.way, Ruler) else None
     formats = job.image_set.extra.get("source_formats", {})
     return Evidence(
         direction=job.direction,
-        protocol=job.protocol,
+        protocol=job.way.protocol if isinstance(job.way, Ruler) else "",
         labels=job.labelled.labels,
         dataset=job.labelled.name,
         image_sizes={job.size_px},
         truth_sizes=measured.truth_sizes,
         counts=line.counts,
-        scorer_kind=job.scorer.info.kind if job.scorer else None,
-        scorer_size_px=job.scorer.info.size_px if job.scorer else None,
+        scorer_kind=scorer.kind if scorer else None,
+        scorer_size_px=scorer.size_px if scorer else None,
         source_formats=formats if isinstance(formats, Mapping) else {},
         truth_is_colour_coded=any(is_colour_coded(item.truth) for item in job.items[:LOOKED_AT]),
         predicted=measured.thumbnails,

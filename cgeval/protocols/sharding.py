@@ -6,15 +6,19 @@ done before costs no network. Matrices add; which process counted an image chang
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized as Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from cgeval.devices import find_device
+from cgeval.errors import CgevalError, OutputError
 from cgeval.labels import LabelSet
 from cgeval.protocols.forward import Forward
 from cgeval.protocols.measuring import Measured, Tick, measure
@@ -59,11 +63,17 @@ def measure_by_network(networks: Networks, ruler: Ruler, items: Sequence[Item], 
     shares = [items[i : i + SHARE] for i in range(0, len(items), SHARE)]
     context = multiprocessing.get_context("spawn")
     begin = (ruler, machine, context.Value("i", 0))
-    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin) as pool:
-        parts = []
-        for part in pool.map(_share, shares):
-            parts.append(part)
-            tick(len(part.ids))
+    parts = []
+    try:
+        with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin) as pool:
+            for part in pool.map(_share, shares):
+                parts.append(part)
+                tick(len(part.ids))
+    except BrokenProcessPool:
+        raise OutputError(
+            f"one of {processes} processes ended, probably for lack of memory: use fewer --processes or a smaller "
+            "--batch-size; what was predicted is kept."
+        ) from None
     return Measured.joined(parts)
 
 
@@ -76,21 +86,40 @@ def _measure(forward: Forward, items: Sequence[Item], labels: LabelSet, batch_si
     return measure(items, labels, forward, cache=cache, batch_size=batch_size, tick=tick)
 
 
-_own: dict[str, tuple[Forward, LabelSet, int]] = {}  # of a process that takes shares
+_own: dict[str, Any] = {}  # of a process that takes shares: its work, or the mistake that keeps it from any
 
 
 def _begin(ruler: Ruler, machine: Machine, begun: "Counter[int]") -> None:
     """Load the scorer in a new process, on a device of its own where there are several."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with begun.get_lock():
         number = begun.value
         begun.value += 1
-    device = find_device(machine.device)
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", number % torch.cuda.device_count())
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // machine.processes))
-    _own["work"] = (_forward(ruler, device), ruler.labels, machine.batch_size)
+    try:
+        device = own_device(find_device(machine.device), number)
+        _own["work"] = (_forward(ruler, device), ruler.labels, machine.batch_size)
+    except CgevalError as error:
+        _own["mistake"] = error
+
+
+def own_device(device: torch.device, number: int) -> torch.device:
+    """The device of one of several processes: CUDA devices in turn, where none was named."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", number % torch.cuda.device_count())
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end its processes, so they end themselves."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _share(items: Sequence[Item]) -> Measured:
+    if "mistake" in _own:
+        raise _own["mistake"]
     forward, labels, batch_size = _own["work"]
     return _measure(forward, items, labels, batch_size, lambda _count: None)

@@ -114,8 +114,8 @@ def test_show_says_who_made_what_and_how_good_it_is(cgeval):
         ],
     ]
     assert table[6:] == [
-        ["protocol", "metric", "image set", "value", "interval", "n", "superseded"],
-        ["demo_score", "pixel_accuracy", "test_AtoB", "0.5000", "[0.4000, 0.6000]", "3", "1"],
+        ["protocol", "metric", "image set", "value", "interval", "n", "superseded", "convention"],
+        ["demo_score", "pixel_accuracy", "test_AtoB", "0.5000", "[0.4000, 0.6000]", "3", "1", "absent class left out"],
     ]
 
 

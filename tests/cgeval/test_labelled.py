@@ -98,3 +98,27 @@ def test_the_digest_of_a_split_changes_with_its_files(tmp_path):
     assert open_labelled(root).digest("test") == before
     put(root / "testB" / "a.png", np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
     assert open_labelled(root).digest("test") != before
+
+
+def test_in_unpaired_data_no_photo_is_known_to_show_a_map(tmp_path):
+    facts = ('label_set = "cityscapes"', 'label_domain = "A"', 'truth = "{split}_ids"', "paired = false")
+    split = open_labelled(prepared(tmp_path / "d", *facts)).split("test")
+    assert sorted(split.truth) == ["a", "b"]
+    with pytest.raises(LayoutError, match="the dataset is unpaired"):
+        split.pairs()
+
+
+def test_the_domain_of_the_labels_is_said_and_not_guessed(tmp_path):
+    for line in ("", 'label_domain = "none"'):
+        facts = ('label_set = "cityscapes"', 'truth = "{split}_ids"', "paired = true", line)
+        with pytest.raises(LayoutError, match="which domain holds them"):
+            open_labelled(prepared(tmp_path / f"d{len(line)}", *facts))
+
+
+def test_cityscapes_val_alone_can_be_scored(tmp_path):
+    put(tmp_path / "leftImg8bit" / "val" / "aachen" / "f_leftImg8bit.png")
+    put(tmp_path / "gtFine" / "val" / "aachen" / "f_gtFine_labelIds.png", IDS)
+    assert list(open_labelled(tmp_path).splits) == ["test"]
+    (tmp_path / "leftImg8bit" / "val" / "aachen" / "f_leftImg8bit.png").unlink()
+    with pytest.raises(LayoutError, match="holds no photos"):
+        open_labelled(tmp_path)

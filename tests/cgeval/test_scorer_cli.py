@@ -85,7 +85,13 @@ def test_settings_are_shown_with_what_was_changed(cgeval):
     changes = ("--size", "96x64", "--minutes", "2", "--set", "zoom=[0.5, 2.0]", "--set", "average=none")
     code, out, _ = cgeval("train", "data", "scorers/new", "--show-settings", *changes)
     assert code == 0
-    for line in ("size_px = [96, 64]", "minutes = 2.0", "zoom = [0.5, 2.0]", "average = none", "architecture = segformer"):
+    for line in (
+        "size_px = [96, 64]",
+        "minutes = 2.0",
+        "zoom = [0.5, 2.0]",
+        "average = none",
+        "architecture = segformer",
+    ):
         assert line in out.splitlines()
 
 

@@ -130,5 +130,22 @@ def test_a_map_in_the_sets_own_colours_comes_back_as_its_classes(choice):
 def test_more_colours_than_a_byte_can_number_are_refused():
     labels = LabelSet("many", tuple(Label(i, f"c{i}", (i % 256, i // 256, 0), i >= 5) for i in range(300)))
     assert len(palette(labels, "scored")[0]) == 5
-    with pytest.raises(ConfigError, match=r"300 colours, and up to 256 .* scored classes alone\.$"):
+    with pytest.raises(ConfigError, match="300 colours, and up to 256 can be told apart"):
         palette(labels, "all")
+
+
+def test_labels_that_share_a_class_keep_their_own_colours():
+    """Painted in either colour, a pixel is the class; the colour of another class stays nearest to its own."""
+    labels = LabelSet(
+        "cars",
+        (
+            Label(0, "car", (0, 0, 142), False, 0),
+            Label(1, "caravan", (0, 0, 90), False, 0),
+            Label(2, "truck", (0, 0, 70), False, 1),
+            Label(3, "void", (0, 0, 0), True),
+        ),
+    )
+    colours, classes = palette(labels, "scored")
+    assert (colours.tolist(), classes.tolist()) == ([[0, 0, 142], [0, 0, 90], [0, 0, 70]], [0, 0, 1])
+    picture = np.array([[(0, 0, 142), (0, 0, 90), (0, 0, 70)]], np.uint8)
+    assert classes[classify_colours(picture, colours)].tolist() == [[0, 0, 1]]

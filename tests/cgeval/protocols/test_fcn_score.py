@@ -1,23 +1,35 @@
 """A run whose faults are known is scored, both ways: the numbers are those that one computes by hand."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from cgeval.errors import WeightsError
-from cgeval.images import read_ids, read_rgb, resize
+from cgeval.errors import SealError, WeightsError
+from cgeval.images import read_ids, resize, write_png
 from cgeval.matrices import read_matrices
 from cgeval.metrics import METRICS, segmentation_scores
 from cgeval.protocols import sharding
 from cgeval.protocols.fcn_score import fcn_score
-from cgeval.protocols.planning import Choices
+from cgeval.protocols.measuring import measure
+from cgeval.protocols.planning import Choices, plan
 from cgeval.protocols.results import as_json, evaluation_results, write_results
 from cgeval.protocols.scoring import Sampling
 from cgeval.records import current, read_records
 from cgeval.runs import Run
-from tests.cgeval.protocols.streets import LABELS, TRUTH_SIZE, NearestHalfColour, write_dataset, write_header, write_run
+from tests.cgeval.protocols.streets import (
+    LABELS,
+    SIZE,
+    TRUTH_SIZE,
+    NearestHalfColour,
+    write_dataset,
+    write_header,
+    write_run,
+)
 
 ROAD = 3
 
@@ -65,19 +77,64 @@ def test_labels_to_photo_is_what_the_network_sees(run):
     assert score.line.counts[:-1].sum(axis=1).tolist() == by_hand(run)[:-1].sum(axis=1).tolist()
 
 
-@pytest.mark.parametrize("protocol", ["paper", "scorer-size"])
-def test_the_two_protocols_see_what_their_names_say(run, protocol):
-    """Enlarged by PIL as uint8 to the truth's size (paper) or the scorer's (here the same), argmax, matrix."""
-    (score,) = fcn_score(run, Choices(direction="ab", protocol=protocol))
-    scorer = NearestHalfColour(score.job.scorer, None)
-    for item, matrix in zip(score.job.items, score.line.measured.matrices, strict=True):
-        import torch
+@pytest.mark.parametrize(("protocol", "seen_at"), [("paper", TRUTH_SIZE), ("scorer-size", (6, 4))])
+def test_the_network_runs_at_the_size_that_the_protocol_says(run, monkeypatch, protocol, seen_at):
+    sizes = set()
+    logits = NearestHalfColour.logits
 
-        picture = resize(read_rgb(item.picture.path), *TRUTH_SIZE, "bilinear")
-        seen = scorer.logits(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]).argmax(dim=1)[0].numpy()
+    def noting(scorer, images):
+        sizes.add((images.shape[3], images.shape[2]))
+        return logits(scorer, images)
+
+    monkeypatch.setattr(NearestHalfColour, "logits", noting)
+    write_header(Path("scorers") / "small", size_px=(6, 4))
+    (score,) = fcn_score(run, Choices(direction="ab", protocol=protocol, scorer="small"))
+    assert sizes == {seen_at}
+    assert score.line.measured.truth_sizes == {TRUTH_SIZE}
+
+
+def test_by_the_papers_protocol_the_image_is_enlarged_by_pil_and_told_there(run):
+    (score,) = fcn_score(run, Choices(direction="ab", protocol="paper"))
+    scorer = NearestHalfColour(score.job.way.scorer, None)
+    for item, matrix in zip(score.job.items, score.line.measured.matrices, strict=True):
+        picture = np.array(Image.open(item.picture.path).resize(TRUTH_SIZE, Image.Resampling.BILINEAR))
+        seen = scorer.logits(torch.from_numpy(picture).permute(2, 0, 1)[None]).argmax(dim=1)[0].numpy()
         counts = np.zeros((12, 12), np.int64)
         np.add.at(counts, (read_ids(item.truth), seen), 1)
         assert np.array_equal(matrix, counts)
+
+
+def test_the_ceilings_photos_are_squashed_as_a_trainer_squashes_them(run):
+    (job,) = plan(run, Choices(direction="ab"))
+    picture = job.beside["real photos"][0].picture
+    own = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    write_png(picture.file.path, own)
+    expected = np.array(Image.fromarray(own).resize(SIZE, Image.Resampling.BICUBIC))
+    assert np.array_equal(picture.pixels(), expected)
+
+
+def test_another_scorer_of_the_same_name_is_not_answered_from_the_cache(run):
+    first = fcn_score(run, Choices(direction="ab"))[0]
+    (Path("scorers") / "halves" / "scorer.safetensors").unlink()
+    write_header(Path("scorers") / "halves", producer="another 2")
+    second = fcn_score(run, Choices(direction="ab"))[0]
+    assert (first.line.measured.predicted, second.line.measured.predicted) == (6, 6)
+
+
+def test_a_set_that_is_replaced_while_it_is_scored_is_not_counted(run):
+    (job,) = plan(run, Choices(direction="ba"))
+    write_png(job.items[2].picture.path, np.zeros((8, 12, 3), np.uint8))
+    with pytest.raises(SealError, match="was changed while it was being scored"):
+        measure(job.items, LABELS, job.way)
+
+
+def test_another_truth_is_another_number_and_supersedes_nothing(run, tmp_path):
+    write_results(fcn_score(run, Choices(direction="ba"))[0])
+    shutil.copytree(tmp_path / "data", tmp_path / "small")
+    for path in (tmp_path / "small" / "test_ids" / "drive").iterdir():
+        write_png(path, resize(read_ids(path), *SIZE, "nearest"))
+    write_results(fcn_score(run, Choices(direction="ba", dataset=tmp_path / "small"))[0])
+    assert [entry.superseded for entry in current(read_records(run.path))] == [0] * 6
 
 
 def test_records_say_all_that_the_number_needs(run):
@@ -88,7 +145,9 @@ def test_records_say_all_that_the_number_needs(run):
     photo, labels = found["fcn-score-scorer-size", "class_iou"], found["label-score", "class_iou"]
     assert photo.convention["scorer"] == "halves"
     assert len(photo.convention["scorer_sha256"]) == 64
+    assert labels.convention["truth"] == photo.convention["truth"]
     assert labels.convention == {
+        "truth": labels.convention["truth"],
         "absent class": "cityscapes",
         "label set": "camvid11",
         "colours": "scored",

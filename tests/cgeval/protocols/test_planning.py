@@ -9,6 +9,7 @@ import pytest
 from cgeval.errors import ConfigError, DataError, LayoutError, RunError, SealError, WeightsError
 from cgeval.images import write_png
 from cgeval.labels import label_set
+from cgeval.protocols.by_colour import ByColour
 from cgeval.protocols.pictures_in import Noise, RealPhoto, Sealed, TrueColours
 from cgeval.protocols.planning import NOISE, REAL_PHOTOS, SHUFFLED, TRUE_LABELS, Choices, plan
 from cgeval.runs import Run
@@ -31,18 +32,18 @@ def run_of(place: Path) -> Run:
 
 def test_each_direction_is_judged_in_its_way(place):
     photo, labels = plan(run_of(place), Choices())
-    assert (photo.direction, photo.image_set.name, photo.protocol_name) == (
+    assert (photo.direction, photo.image_set.name, photo.protocol) == (
         "labels -> photo",
         "test_AtoB",
         "fcn-score-scorer-size",
     )
-    assert (labels.direction, labels.image_set.name, labels.protocol_name) == (
+    assert (labels.direction, labels.image_set.name, labels.protocol) == (
         "photo -> labels",
         "test_BtoA",
         "label-score",
     )
-    assert photo.scorer.info.name == "camvid"
-    assert labels.scorer is None
+    assert photo.way.scorer.info.name == "camvid"
+    assert isinstance(labels.way, ByColour)
     assert photo.size_px == (12, 8)
 
 
@@ -76,10 +77,10 @@ def test_a_shuffled_photo_is_never_its_own(place):
 
 def test_choices_are_obeyed(place):
     (job,) = plan(run_of(place), Choices(direction="ba", distance="L1", palette="all", classified_at="truth"))
-    by = job.by_colour
+    by = job.way
     assert (by.distance, by.choice, by.classified_at) == ("L1", "all", "truth")
     (job,) = plan(run_of(place), Choices(direction="ab", protocol="paper", scorer="scorers/camvid"))
-    assert job.protocol_name == "fcn-score-paper"
+    assert job.protocol == "fcn-score-paper"
 
 
 # Scorers
@@ -87,7 +88,7 @@ def test_choices_are_obeyed(place):
 
 def test_a_scorer_of_other_classes_is_passed_over_or_refused(place):
     write_header(place / "scorers" / "streets", labels=label_set("cityscapes"), outputs=19)
-    assert plan(run_of(place), Choices())[0].scorer.info.name == "camvid"
+    assert plan(run_of(place), Choices())[0].way.scorer.info.name == "camvid"
     with pytest.raises(WeightsError, match="scorer 'streets' has 19 classes and label set 'camvid11' has 11"):
         plan(run_of(place), Choices(scorer="streets"))
 
@@ -97,15 +98,15 @@ def test_of_several_the_datasets_own_is_taken_and_else_one_must_be_named(place):
     with pytest.raises(WeightsError, match=r"2 scorers have the classes of data .*name one by --scorer"):
         plan(run_of(place), Choices())
     write_header(place / "scorers" / "third", trained_on={"name": "data"})
-    assert plan(run_of(place), Choices())[0].scorer.info.name == "third"
-    assert plan(run_of(place), Choices(scorer="second"))[0].scorer.info.name == "second"
+    assert plan(run_of(place), Choices())[0].way.scorer.info.name == "third"
+    assert plan(run_of(place), Choices(scorer="second"))[0].way.scorer.info.name == "second"
 
 
 def test_scorers_beside_the_runs_are_found_from_elsewhere(place, tmp_path, monkeypatch):
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
-    assert plan(run_of(place), Choices())[0].scorer.info.name == "camvid"
-    assert plan(run_of(place), Choices(scorer="camvid"))[0].scorer.info.name == "camvid"
+    assert plan(run_of(place), Choices())[0].way.scorer.info.name == "camvid"
+    assert plan(run_of(place), Choices(scorer="camvid"))[0].way.scorer.info.name == "camvid"
 
 
 def test_without_a_scorer_the_sentence_says_how_to_make_one(place):
@@ -184,3 +185,67 @@ def test_a_run_that_does_not_say_where_its_dataset_is(place):
 def test_an_unknown_label_set_is_refused(place):
     with pytest.raises(ConfigError, match="no label set 'nonsense'"):
         plan(run_of(place), Choices(label_set="nonsense"))
+
+
+# Whose truth
+
+
+def run_with(place: Path, name: str, pairs: dict[str, str | None], direction: str, label_domain: str = "A") -> Run:
+    """A run of one set whose images have these sources and targets."""
+    facts = {"path": str(place / "data"), "label_domain": label_domain}
+    run = Run.create(place / "runs" / name, method="m", dataset=facts, producer={})
+    with run.write_image_set(f"test_{direction}", direction=direction, split="test", checkpoint=None) as writer:
+        for i, (source, target) in enumerate(pairs.items()):
+            writer.add(f"image{i}", np.zeros((8, 12, 3), np.uint8), source=source, target=target)
+    return run
+
+
+def names(items) -> list[str]:
+    return [item.truth.stem for item in items]
+
+
+def test_labels_to_photo_is_held_against_the_map_it_was_made_from(place):
+    run = run_with(place, "two", {"drive/0": "drive/1", "drive/2": None}, "AtoB")
+    (job,) = plan(run, Choices(sanity=True))
+    assert names(job.items) == ["0", "2"]
+    assert [item.picture.file.id for item in job.beside[REAL_PHOTOS]] == ["drive/1", "drive/2"]
+
+
+def test_photo_to_labels_is_held_against_the_map_it_aims_at(place):
+    run = run_with(place, "two", {"drive/0": "drive/1", "drive/2": None}, "BtoA")
+    (job,) = plan(run, Choices())
+    assert names(job.items) == ["1", "2"]
+    assert [item.source for item in job.items] == ["drive/0", "drive/2"]
+
+
+def unpair(place: Path) -> None:
+    path = place / "data" / "dataset.toml"
+    path.write_text(path.read_text().replace("paired = true", "paired = false"))
+
+
+def test_in_unpaired_data_equal_names_mean_nothing(place):
+    unpair(place)
+    (job,) = plan(run_with(place, "two", {"drive/0": None, "drive/2": None}, "AtoB"), Choices(sanity=True))
+    assert names(job.items) == ["0", "2"]
+    assert list(job.beside) == [NOISE]
+    with pytest.raises(DataError, match="was made of unpaired photos, for which no label map is known"):
+        plan(run_with(place, "three", {"drive/0": None, "drive/2": None}, "BtoA"), Choices())
+    (job,) = plan(run_with(place, "four", {"drive/0": "drive/3"}, "BtoA"), Choices())
+    assert names(job.items) == ["3"]
+
+
+def test_the_run_says_which_domain_was_labels_when_it_was_made(place):
+    """Against a dataset opened as it comes, whose label maps would be A."""
+    (job,) = plan(run_with(place, "two", {"drive/0": "drive/0"}, "BtoA", label_domain="B"), Choices())
+    assert job.direction == "labels -> photo"
+    (job,) = plan(run_with(place, "three", {"drive/0": "drive/0"}, "AtoB", label_domain="B"), Choices())
+    assert job.direction == "photo -> labels"
+
+
+def test_a_broken_scorer_is_not_passed_over(place):
+    write_header(place / "scorers" / "second")
+    file = place / "scorers" / "camvid" / "scorer.safetensors"
+    file.write_bytes(file.read_bytes()[:-2])
+    with pytest.raises(WeightsError, match=r"was cut off or changed.*; or name another scorer by --scorer"):
+        plan(run_of(place), Choices())
+    assert plan(run_of(place), Choices(scorer="second"))[0].way.scorer.info.name == "second"

@@ -1,5 +1,8 @@
 """The device, and several processes that share the images: the number is the same whoever counts."""
 
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,14 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from cgeval.errors import WeightsError
 from cgeval.files import cache_folder
 from cgeval.labelled import open_labelled
 from cgeval.networks.fcn8s import FCN8s
 from cgeval.protocols.pictures_in import Item, Noise
 from cgeval.protocols.planning import Ruler
-from cgeval.protocols.sharding import SHARE, Machine, Networks, measure_by_network
+from cgeval.protocols.sharding import SHARE, Machine, Networks, measure_by_network, own_device
 from cgeval.scorers.store import write_scorer
 from tests.cgeval.protocols.streets import LABELS, SIZE, write_dataset, write_header
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -62,3 +68,52 @@ def test_a_scorer_is_loaded_once_for_several_sets(ruler, items):
     networks = Networks(Machine("cpu"))
     assert networks.forward(ruler) is networks.forward(ruler)
     assert networks.forward(ruler) is not networks.forward(Ruler(ruler.scorer, "scorer-size", LABELS))
+
+
+def test_processes_take_cuda_devices_in_turn_unless_one_was_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = [own_device(torch.device("cuda"), number) for number in range(3)]
+    assert found == [torch.device("cuda", i) for i in (0, 1, 0)]
+    assert own_device(torch.device("cuda", 1), 0) == torch.device("cuda", 1)
+    assert own_device(torch.device("cpu"), 3) == torch.device("cpu")
+
+
+@pytest.mark.slow
+def test_a_scorer_that_no_process_can_load_is_one_sentence(ruler, items):
+    ruler.scorer.path.write_bytes(ruler.scorer.path.read_bytes()[:-4])
+    with pytest.raises(WeightsError):
+        measure_by_network(Networks(Machine("cpu", processes=2)), ruler, items, lambda _count: None)
+
+
+SCORE = """
+import sys
+from pathlib import Path
+from cgeval.labelled import open_labelled
+from cgeval.labels import label_set
+from cgeval.protocols.pictures_in import Item, Noise
+from cgeval.protocols.planning import Ruler
+from cgeval.protocols.sharding import Machine, Networks, measure_by_network
+from cgeval.scorers.store import open_scorer
+
+if __name__ == "__main__":
+    truth = open_labelled(Path(sys.argv[1])).split("test").truth
+    items = [Item(name, Noise(name, (12, 8)), path) for name, path in truth.items()] * 200
+    ruler = Ruler(open_scorer(sys.argv[2]), "paper", label_set("camvid11"))
+    measure_by_network(Networks(Machine("cpu", processes=2)), ruler, items, lambda _count: print("going", flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_one_that_was_killed(ruler, items, tmp_path):
+    script = tmp_path / "score.py"
+    script.write_text(SCORE)
+    words = [sys.executable, str(script), str(tmp_path / "data"), str(ruler.scorer.path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as program:
+        assert program.stdout.readline() == "going\n"
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        assert len(children) >= 2
+        program.kill()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "processes were left"
+        time.sleep(0.1)

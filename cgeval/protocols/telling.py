@@ -3,9 +3,10 @@
 import numpy as np
 
 from cgeval.metrics import METRICS, Interval
-from cgeval.protocols.planning import Job
+from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.results import class_names
 from cgeval.protocols.scoring import Line, Score
+from cgeval.scorers.store import ScorerFile
 from cgeval.tables import table_lines
 
 HEADS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
@@ -36,30 +37,27 @@ def _heading(score: Score) -> list[str]:
     return [
         f"{job.run.path}  {info.method}, {job.direction}: {job.image_set.name}, {len(job.items)} images of "
         f"{width}x{height}, truth {sizes} ({job.labelled.labels.name})",
-        f"  protocol  {job.protocol_name}: {_way(job)}",
-        *([f"  scorer    {_scorer(job)}"] if job.scorer else []),
+        f"  protocol  {job.protocol}: {_way(job)}",
+        *([f"  scorer    {_scorer(job.way.scorer)}"] if isinstance(job.way, Ruler) else []),
         f"  intervals {score.sampling.interval}; {CONVENTIONS[score.sampling.convention]}",
     ]
 
 
 def _way(job: Job) -> str:
-    if job.by_colour is not None:
-        by = job.by_colour
-        place = "at the images' size, ids enlarged" if by.classified_at == "output" else "after enlarging the images"
-        return f"nearest of the {by.choice} colours by {by.distance}, {place} to the truth's size"
-    if job.protocol == "paper":
+    way = job.way
+    if not isinstance(way, Ruler):
+        place = "at the images' size, ids enlarged" if way.classified_at == "output" else "after enlarging the images"
+        return f"nearest of the {way.choice} colours by {way.distance}, {place} to the truth's size"
+    if way.protocol == "paper":
         return "images enlarged to the truth's size, network there"
-    width, height = job.scorer.info.size_px if job.scorer else (0, 0)
+    width, height = way.scorer.info.size_px
     return f"network at {width}x{height}, where it was trained, logits enlarged to the truth's size"
 
 
-def _scorer(job: Job) -> str:
-    if job.scorer is None:
-        return ""
-    info = job.scorer.info
-    iou = info.validation.get("class_iou", {}).get("value")
+def _scorer(scorer: ScorerFile) -> str:
+    iou = scorer.info.validation.get("class_iou", {}).get("value")
     own = f", class IoU {iou:.3f} on its own validation photos" if iou is not None else ""
-    return f"{info.name} ({info.kind}, sha256 {job.scorer.sha256[:12]}{own})"
+    return f"{scorer.info.name} ({scorer.info.kind}, sha256 {scorer.sha256[:12]}{own})"
 
 
 def _numbers(score: Score) -> list[str]:
