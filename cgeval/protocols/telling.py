@@ -1,5 +1,7 @@
 """A score goes in; the lines that a terminal shows of it come out."""
 
+import textwrap
+
 import numpy as np
 
 from cgeval.metrics import METRICS, Interval
@@ -11,9 +13,10 @@ from cgeval.tables import table_lines
 
 HEADS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
 CONVENTIONS = {
-    "cityscapes": "classes without a pixel are left out of the means, as cityscapesScripts does",
+    "cityscapes": "classes without a pixel are left out, as cityscapesScripts does",
     "reference": "classes without a pixel count 0, as in the script released with pix2pix",
 }
+WIDTH = 100  # columns of the text; tables are as wide as they are
 DIFFERS = 0.0005  # what would show in the third decimal
 
 
@@ -34,13 +37,16 @@ def _heading(score: Score) -> list[str]:
     job = score.job
     info, (width, height) = job.run.info, job.size_px
     sizes = " and ".join(f"{w}x{h}" for w, h in sorted(score.line.measured.truth_sizes)[:2])
-    return [
-        f"{job.run.path}  {info.method}, {job.direction}: {job.image_set.name}, {len(job.items)} images of "
-        f"{width}x{height}, truth {sizes} ({job.labelled.labels.name})",
-        f"  protocol  {job.protocol}: {_way(job)}",
-        *([f"  scorer    {_scorer(job.way.scorer)}"] if isinstance(job.way, Ruler) else []),
-        f"  intervals {score.sampling.interval}; {CONVENTIONS[score.sampling.convention]}",
-    ]
+    facts = {
+        "images": f"{job.image_set.name}: {len(job.items)} of {width}x{height} px, truth of {sizes} "
+        f"({job.labelled.name}, labels {job.labelled.labels.name})",
+        "protocol": f"{job.protocol}: {_way(job)}",
+        "scorer": _scorer(job.way.scorer) if isinstance(job.way, Ruler) else "",
+        "intervals": score.sampling.interval,
+        "means": CONVENTIONS[score.sampling.convention],
+    }
+    lines = [line for key, text in facts.items() if text for line in _wrapped(text, f"  {key:11}")]
+    return [f"{job.run.path}  {info.method}, {job.direction}", *lines]
 
 
 def _way(job: Job) -> str:
@@ -77,7 +83,7 @@ def _classes(score: Score) -> list[str]:
     rows = [
         (
             name,
-            f"{100 * true[i] / true.sum():.1f} %",
+            _share(int(true[i]), int(true.sum())),
             with_interval(float(line.scores.accuracies[i]), line.by_class.accuracies[i]),
             with_interval(float(line.scores.ious[i]), line.by_class.ious[i]),
             _plain(float(ceiling.scores.ious[i])) if ceiling else "-",
@@ -95,11 +101,12 @@ def _other_convention(score: Score) -> list[str]:
     if not changed:
         return []
     told = ", ".join(f"{HEADS[metric]} {float(getattr(scores, metric)):.3f}" for metric in changed)
-    return ["", f"  With --convention {name} ({CONVENTIONS[name]}): {told}."]
+    return ["", *_wrapped(f"With --convention {name} ({CONVENTIONS[name]}): {told}.", "  ")]
 
 
 def _traps(score: Score) -> list[str]:
-    return [line for trap in score.traps for line in ("", f"  Look out, {trap.name}: {trap.sentence}")]
+    told = (_wrapped(f"Look out, {trap.name}: {trap.sentence}", "  ") for trap in score.traps)
+    return [line for lines in told for line in ("", *lines)]
 
 
 def with_interval(value: float, interval: Interval | None) -> str:
@@ -109,9 +116,20 @@ def with_interval(value: float, interval: Interval | None) -> str:
     return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
 
 
+def _share(part: int, whole: int) -> str:
+    """Percent; what is there and rounds to nothing is told from what is not there."""
+    percent = 100 * part / whole
+    return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
 def _plain(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.3f}"
 
 
 def _indented(lines: list[str]) -> list[str]:
     return [f"  {line}" for line in lines]
+
+
+def _wrapped(text: str, head: str) -> list[str]:
+    """The text after `head`, further lines set in as far."""
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)

@@ -51,11 +51,13 @@ def test_typed_as_the_readme_says(place, cgeval):
     code, out, _ = cgeval("fcn-score", "runs/cityscapes")
     assert code == 0
     for words in (
-        "labels -> photo: test_AtoB, 5 images of 12x8, truth 24x16 (camvid11)",
-        "protocol  fcn-score-scorer-size",
-        "scorer    halves (smp, sha256 ",
-        "photo -> labels: test_BtoA",
-        "protocol  label-score: nearest of the scored colours by L2",
+        "runs/cityscapes  cyclegan, labels -> photo",
+        "images     test_AtoB: 5 of 12x8 px, truth of 24x16 (data, labels camvid11)",
+        "protocol   fcn-score-scorer-size",
+        "scorer     halves (smp, sha256 ",
+        "runs/cityscapes  cyclegan, photo -> labels",
+        "images     test_BtoA: 5 of 12x8 px",
+        "protocol   label-score: nearest of the scored colours by L2",
         "bootstrap over images, percentile, 95 %, 2000 resamples",
         "per-pixel accuracy",
         "real photos",
@@ -104,7 +106,7 @@ def test_a_class_that_never_occurs_is_told_where_it_moves_the_means(place, cgeva
         ids = read_ids(path)
         write_png(path, np.where(ids == 10, 0, ids).astype(np.uint8))
     _, out, _ = cgeval("fcn-score", "runs/cityscapes", "--direction", "ba")
-    assert "With --convention reference (classes without a pixel count 0" in out
+    assert "With --convention reference (classes without a pixel count 0" in " ".join(out.split())
 
 
 def test_swapped_classes_are_pointed_out(place, cgeval):
@@ -117,7 +119,9 @@ def test_swapped_classes_are_pointed_out(place, cgeval):
             name = f"drive/{path.stem}"
             writer.add(name, np.array(swapped, np.uint8), source=name, target=name)
     _, out, _ = cgeval("fcn-score", "runs/swapped", "--direction", "ba")
-    assert "Look out, swapped classes: The prediction has building and tree the wrong way round" in out
+    assert "Look out, swapped classes: The prediction has building and tree the wrong way round" in " ".join(
+        out.split()
+    )
     assert read_records(run.path)[0].extra["traps"] == ["swapped classes"]
 
 
@@ -139,7 +143,7 @@ def test_results_of_the_reference_are_adopted_and_scored(place, cgeval):
     code, out, err = cgeval("fcn-score", folder.relative_to(place), "--dataset", "data")
     assert code == 0, err
     assert "adopted into runs/facades_model" in err
-    assert "runs/facades_model  facades_model, labels -> photo: test_AtoB, 5 images" in out
+    assert "runs/facades_model  facades_model, labels -> photo" in out
     assert len(read_records(place / "runs" / "facades_model")) == 3
     assert cgeval("fcn-score", folder, "--dataset", "data")[0] == 0
     assert len(read_records(place / "runs" / "facades_model")) == 6
