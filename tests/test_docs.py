@@ -273,3 +273,17 @@ def test_the_figures_are_those_that_were_measured():
         ratio = f"{faster['median']:.2f} [{faster['low']:.2f}, {faster['high']:.2f}]"
         row = f"| {result['case']['size_px']} | `{convolution}` | {ratio} | {result['losses_differ']:.1e} |"
         assert row in page
+
+
+def test_the_scores_are_those_that_were_measured():
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/examples.md", "README.md")]
+    measured = json.loads((ROOT / "benchmarks" / "results" / "fcn_score_camvid_cpu.json").read_text(encoding="utf-8"))
+    told = {}
+    for score in measured["scores"]:
+        for row in score["rows"]:
+            numbers = (row[metric] for metric in ("pixel_accuracy", "class_accuracy", "class_iou"))
+            cells = (f"{n['value']:.3f} [{n['low']:.3f}, {n['high']:.3f}]" for n in numbers)
+            told[f"{score['direction']} {row['name']}"] = " | ".join(cells)
+    assert all(cells in pages[0] for cells in told.values())
+    for name in ("real photos", "pix2pix", "cyclegan"):
+        assert told[f"labels -> photo {name}"] in pages[1]

@@ -252,7 +252,7 @@ def _told(file: "ScorerFile") -> dict[str, Any]:
     return row | {
         "classes": ", ".join(label.name for label in info.labels.classes),
         "parameters": f"{info.parameters:,}",
-        "trained on": _pairs(info.trained_on),
+        "trained on": _pairs({key: value for key, value in info.trained_on.items() if key not in ("digest", "recipe")}),
         "validation": f"{numbers} on {info.validation.get('n')} photos of {info.validation.get('split')}"
         if numbers
         else "-",
