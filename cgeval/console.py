@@ -15,6 +15,7 @@ import click
 from cgeval.errors import CgevalError
 
 PLACES = {
+    errno.ENOENT: "it is not there",
     errno.ENOSPC: "the disk is full",
     errno.EACCES: "permission is denied",
     errno.EROFS: "the file system is read-only",

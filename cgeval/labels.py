@@ -188,8 +188,10 @@ def _label(table: dict[str, Any]) -> Label:
     ignore, train_id = table.get("ignore", False), table.get("train_id")
     if not isinstance(ignore, bool):
         raise ValueError(f"ignore is {ignore!r}, and true or false is expected")
-    place = None if train_id is None else _whole(train_id, "train_id")
-    return Label(_whole(table["id"], "id"), str(table["name"]), (red, green, blue), ignore, place)
+    place, number = None if train_id is None else _whole(train_id, "train_id"), _whole(table["id"], "id")
+    if not -MOST_IDS <= number <= MOST_IDS:
+        raise ValueError(f"id {number} is outside {-MOST_IDS} .. {MOST_IDS}")
+    return Label(number, str(table["name"]), (red, green, blue), ignore, place)
 
 
 def _whole(value: object, key: str) -> int:

@@ -5,16 +5,19 @@ last of each and says how many it replaced.
 """
 
 import fcntl
+import glob
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO
 
 from cgeval.errors import RecordError, SchemaError
+from cgeval.files import LEFTOVER, write_atomic
 
 SCHEMA = 1
 TEXTS = ("protocol", "metric", "run_id", "image_set", "index_sha256", "created_at", "producer")
@@ -68,20 +71,27 @@ class Current:
 
 
 def append_record(run_path: Path, record: Record) -> None:
-    """Add one line to `records/<protocol>.jsonl` and flush it to the disk; raises RecordError for impossible values.
+    """Add one record, as `append_records` adds several."""
+    append_records(run_path, [record])
 
-    A last line that a kill left half-written is no record, and goes.
+
+def append_records(run_path: Path, records: Sequence[Record]) -> None:
+    """Add lines to `records/<protocol>.jsonl`, all or none: whatever kills the writer, nobody reads a part of them.
+
+    One write could end in the middle, after whole lines; so the file is written anew, the old lines first, and takes
+    the old one's place when it is on the disk. A last line that another program left half-written is no record, and
+    goes. Raises RecordError for impossible values, ValueError for records of several protocols.
     """
-    _refuse_nonsense(record)
-    path = run_path / "records" / f"{record.protocol}.jsonl"
+    for record in records:
+        _refuse_nonsense(record)
+    (protocol,) = {record.protocol for record in records}
+    path = run_path / "records" / f"{protocol}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n"
-    with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # else another writer's half line would look like a killed one's
-        _end_last_line(file)
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    lines = [json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records]
+    with _locked(path) as file:
+        for leftover in path.parent.glob(f"{LEFTOVER}{glob.escape(path.name)}-*"):
+            leftover.unlink()
+        write_atomic(path, _whole_lines(file.read()) + "".join(lines).encode())
 
 
 def read_records(run_path: Path, protocol: str | None = None) -> list[Record]:
@@ -150,14 +160,28 @@ def _refuse_nonsense(record: Record) -> None:
         raise RecordError(f"{record.protocol!r} cannot name a protocol: no slash, not empty.")
 
 
-def _end_last_line(file: BinaryIO) -> None:
-    """Give a last line its newline if it is whole, cut it off if it is not."""
-    file.seek(0)
-    last = file.read().rpartition(b"\n")[2]
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file at its beginning, made if it is not there, locked for one writer; waits for another to end.
+
+    What was waited for may have been replaced by then, and the lock is then on a file that has no name any more.
+    """
+    while True:
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.seek(0)
+                yield file
+                return
+
+
+def _whole_lines(content: bytes) -> bytes:
+    """The content with a newline after a last line that is whole, without one that is not."""
+    before, newline, last = content.rpartition(b"\n")
     if not last:
-        return
+        return content
     try:
         json.loads(last)
-        file.write(b"\n")
     except ValueError:
-        file.truncate(file.seek(-len(last), os.SEEK_END))
+        return before + newline
+    return content + b"\n"

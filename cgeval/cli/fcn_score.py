@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @click.option("--examples", default=6, show_default=True, type=click.IntRange(0, 100), help="Pictured; 0: no pictures.")
 @click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap and of the choice of examples.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:N.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="That share the images.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")

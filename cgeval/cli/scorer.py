@@ -143,7 +143,7 @@ def show(name: str, as_json: bool) -> None:
     "--size", "size_px", type=click.IntRange(16), help="Squash photos to this first; the paper's weights: 256."
 )
 @click.option("--label-set", help="Default: the dataset's.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:N.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="That share the images.")
 def check(

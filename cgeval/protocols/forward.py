@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from cgeval.errors import ConfigError
 from cgeval.images import Picture, resize
 from cgeval.protocols.pictures_in import Size
-from cgeval.scorers.scorer import Scorer
+from cgeval.scorers.scorer import Scorer, class_map
 from cgeval.scorers.store import PROTOCOLS
 
 
@@ -43,15 +42,29 @@ class Forward:
 
     @torch.inference_mode()
     def run(self, prepared: Sequence[Picture], truth_size: Size) -> list[NDArray[np.uint8]]:
-        """The class map uint8 [height, width] of each; outputs beyond the scored classes are void."""
-        images = torch.from_numpy(np.stack(prepared)).permute(0, 3, 1, 2).contiguous()
-        logits = self.scorer.logits(images.to(self.device))
-        return [self._classes(each, truth_size) for each in logits]
+        """The class map uint8 [height, width] of each; outputs beyond the scored classes are void.
 
-    def _classes(self, logits: torch.Tensor, truth_size: Size) -> NDArray[np.uint8]:
-        """One image at a time: at 2048 x 1024 the logits of nineteen classes are 160 MB."""
-        width, height = truth_size
-        if logits.shape[1:] != (height, width):
-            logits = F.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)[0]
-        best = logits.argmax(dim=0).clamp_(max=len(self.scorer.info.labels.classes))
-        return best.to(torch.uint8).cpu().numpy()
+        Raises ConfigError where the device has too little memory, or is Apple's and lacks what the network needs.
+        """
+        try:
+            return self._class_maps(prepared, truth_size)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
+                raise ConfigError(self._out_of_memory(prepared)) from None
+            if self.device.type == "mps":  # for which torch lacks some operations
+                reason = " ".join(str(error).split()).rstrip(".")
+                raise ConfigError(f"the scorer cannot run on 'mps' ({reason:.160}): use --device cpu.") from None
+            raise
+
+    def _class_maps(self, prepared: Sequence[Picture], truth_size: Size) -> list[NDArray[np.uint8]]:
+        images = torch.from_numpy(np.stack(prepared)).permute(0, 3, 1, 2).contiguous()
+        classes = len(self.scorer.info.labels.classes)
+        return [class_map(logits, truth_size, classes) for logits in self.scorer.logits(images.to(self.device))]
+
+    def _out_of_memory(self, prepared: Sequence[Picture]) -> str:
+        height, width = prepared[0].shape[:2]
+        advice = "give a smaller --batch-size, or --device cpu" if len(prepared) > 1 else "use --device cpu"
+        return (
+            f"the memory of {str(self.device)!r} does not suffice for a --batch-size of {len(prepared)} at "
+            f"{width} x {height} px: {advice}."
+        )

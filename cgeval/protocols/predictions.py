@@ -20,7 +20,7 @@ from cgeval.images import encode_png, read_ids
 from cgeval.protocols.pictures_in import Size
 from cgeval.scorers.store import ScorerFile
 
-PROGRAMS = ("pillow", "torch", "torchvision", "segmentation-models-pytorch")
+PROGRAMS = ("pillow", "torch", "torchvision", "segmentation-models-pytorch", "timm")
 FORMAT = 1  # another number when the way from a picture to its prediction changes
 
 

@@ -14,7 +14,7 @@ from cgeval.matrices import Matrices, write_matrices
 from cgeval.metrics import METRICS, Interval
 from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.scoring import Line, Score
-from cgeval.records import Record, append_record
+from cgeval.records import Record, append_records
 from cgeval.runs import now
 
 DIGEST_LETTERS = 12  # of how many pixels of each class the truth of each image has
@@ -27,8 +27,7 @@ def write_results(score: Score) -> list[Record]:
     sets = {name: Matrices(line.measured.ids, line.measured.matrices) for name, line in lines.items()}
     file = write_matrices(job.run.path, f"{job.protocol}-{job.image_set.name}", sets)
     records = [_record(score, metric, file) for metric in METRICS]
-    for record in records:
-        append_record(job.run.path, record)
+    append_records(job.run.path, records)
     return records
 
 

@@ -69,6 +69,10 @@ class Recipe:
     save_minutes: float = 5.0
 
     def __post_init__(self) -> None:
+        for key in TEXTS:
+            if not isinstance(getattr(self, key), str):
+                raise ConfigError(f"{key} is {getattr(self, key)!r}: a text is expected.")
+        _refuse_options(self.options)
         for key, known in CHOICES.items():
             if getattr(self, key) not in known:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}: one of {', '.join(known)} is expected.")
@@ -118,6 +122,7 @@ class Recipe:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
+TEXTS = ("architecture", "encoder", "encoder_weights", "device")
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": SCHEDULES,
     "class_weights": CLASS_WEIGHTS,
@@ -143,16 +148,15 @@ AMOUNTS: Mapping[str, tuple[float, float]] = {
 
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """The recipe of settings by name, as `Recipe.to_dict` gives them; raises ConfigError for an unknown name."""
+    """The recipe of settings by name, as `Recipe.to_dict` gives them.
+
+    Raises ConfigError for an unknown name, and for a value that cannot be, of whatever type.
+    """
     known = [each.name for each in fields(Recipe)]
     for key in settings:
         if key not in known:
             raise ConfigError(f"a recipe has no setting {key!r}: it has {', '.join(known)}.")
-    pairs = {key: tuple(settings[key]) for key in ("size_px", "zoom") if settings.get(key) is not None}
-    options = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in settings.get("options", {}).items()
-    }
-    return Recipe(**{**settings, **pairs, "options": options})
+    return Recipe(**{key: _with_tuples(value) for key, value in settings.items()})
 
 
 def differing(before: Recipe, after: Recipe) -> list[str]:
@@ -170,10 +174,31 @@ def default_size(width: int, height: int) -> tuple[int, int]:
     return next(sides), next(sides)
 
 
+def _with_tuples(value: Any) -> Any:
+    """The value with tuples for JSON's lists, also within a table."""
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(each) for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _refuse_options(options: Any) -> None:
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"options is {options!r}: a table is expected, such as {{decoder_channels = [64, 32]}}.")
+    for key, value in options.items():
+        if not isinstance(value, str) and not all(map(_is_whole, value if isinstance(value, tuple) else [value])):
+            raise ConfigError(f"{key!r} in options is {value!r}: a whole number, several, or a text is expected.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
 def _refuse_outside(key: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
-    kinds = (int,) if whole else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:
+    if not (_is_whole if whole else _is_number)(value) or not low <= value <= high:
         what = "whole number" if whole else "number"
         raise ConfigError(f"{key} is {value!r}: a {what} from {low} to {high} is expected.")
 
@@ -188,7 +213,7 @@ def _refuse_size(size_px: Any) -> None:
 
 
 def _refuse_zoom(zoom: Any) -> None:
-    fits = isinstance(zoom, tuple) and len(zoom) == 2 and all(isinstance(each, (int, float)) for each in zoom)
+    fits = isinstance(zoom, tuple) and len(zoom) == 2 and all(map(_is_number, zoom))
     if not fits or not LEAST_ZOOM <= zoom[0] <= zoom[1] <= MOST_ZOOM:
         raise ConfigError(
             f"zoom is {zoom!r}: the lowest and the highest are expected, within {LEAST_ZOOM} .. {MOST_ZOOM}."

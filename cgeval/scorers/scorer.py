@@ -1,4 +1,4 @@
-"""A scorer's file goes in; the ruler comes out: uint8 photos in, logits out, the same today and next year.
+"""A scorer's file goes in; the ruler comes out: photos in, logits and class maps out, the same today and next year.
 
 All that could move a number is fixed here: evaluation mode, no gradients, float32 (no autocast, and no TF32 in
 convolutions), the order of channels, mean and std, and how sides that do not fit the network's stride are padded.
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +21,7 @@ from cgeval.labels import LabelSet
 from cgeval.networks.pretrained import pretrained
 from cgeval.networks.segmenters import build_network, fit_state, read_state
 from cgeval.runs import now
-from cgeval.scorers.store import ScorerFile, ScorerInfo, refuse_taken, write_scorer
+from cgeval.scorers.store import ScorerFile, ScorerInfo, read_header, refuse_taken, write_scorer
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,20 @@ class Scorer:
 def load_scorer(file: ScorerFile, device: torch.device) -> Scorer:
     """The scorer on the device; the state of torch's random numbers is left as it was.
 
-    Raises WeightsError where the tensors are not those of the network that the file names.
+    Raises WeightsError where the tensors are not those of the network that the file names, and where they are not those
+    of `file.sha256`: whatever is measured belongs to that digest, though the file be replaced meanwhile.
     """
-    info = file.info
+    info, digest = file.info, file.sha256
+    if read_header(file.path) != info:
+        raise _changed(file)
     try:
         with torch.random.fork_rng(devices=[]):  # layers are drawn before they are filled
             network = build_network(info.kind, {**info.arguments, "encoder_weights": None}, info.outputs)
     except ConfigError as error:
         raise WeightsError(f"{file.path} names a network that cannot be built here: {error}") from None
     fit_state(network, read_state(file.path), str(file.path))
+    if ScorerFile(file.path, info).sha256 != digest:  # looked at anew, after all was copied
+        raise _changed(file)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     if parameters != info.parameters:
         raise WeightsError(
@@ -69,6 +76,19 @@ def load_scorer(file: ScorerFile, device: torch.device) -> Scorer:
         )
     frozen = network.eval().requires_grad_(False).to(device)
     return Scorer(file, frozen.to(memory_format=_layout(device)))
+
+
+def class_map(logits: Tensor, size_px: tuple[int, int], classes: int) -> NDArray[np.uint8]:
+    """The class map uint8 [height, width] of one photo's logits [outputs, h, w], which are enlarged bilinearly first.
+
+    size_px: width and height of the map. An output beyond the scored classes is void: `classes`. One photo at a time,
+    as nineteen classes at 2048 x 1024 are 160 MB.
+    """
+    width, height = size_px
+    if logits.shape[1:] != (height, width):
+        logits = F.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+    found: NDArray[np.uint8] = logits.argmax(dim=0).clamp_(max=classes).to(torch.uint8).cpu().numpy()
+    return found
 
 
 def fetch_scorer(name: str, folder: Path, labels: LabelSet, copy: Path | None = None) -> ScorerFile:
@@ -99,6 +119,10 @@ def fetch_scorer(name: str, folder: Path, labels: LabelSet, copy: Path | None = 
         created_at=now(),
     )
     return write_scorer(folder, trained.network.state_dict(), info)
+
+
+def _changed(file: ScorerFile) -> WeightsError:
+    return WeightsError(f"{file.path} was changed while it was in use: begin again, or restore the file first.")
 
 
 def _seen(images: Tensor, info: ScorerInfo) -> Tensor:

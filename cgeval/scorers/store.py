@@ -8,8 +8,9 @@ The format: 8 bytes, little-endian, the length of a JSON header; the header; the
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cgeval.errors import ConfigError, OutputError, WeightsError
 from cgeval.files import LEFTOVER, make_usual, sha256_file
 from cgeval.labels import Label, LabelSet
+from cgeval.runs import NAME
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +31,7 @@ KINDS = ("smp", "torchvision", "smp-hub", "fcn8s")
 PROTOCOLS = ("paper", "scorer-size")
 CHANNELS = ("RGB", "BGR")
 LENGTH_BYTES = 8
+MOST_LETTERS = 100  # of a name, which is part of paths
 MOST_HEADER_BYTES = 16 << 20  # a thousand tensors need a tenth of a megabyte
 HOW_TO_MAKE = (
     "`cgeval scorer train DATASET scorers/NAME` makes one, and `cgeval scorer import-caffe FILE scorers/NAME` makes "
@@ -61,11 +64,12 @@ LABEL_KEYS: Mapping[str, type] = {"id": int, "name": str, "colour": list, "ignor
 class ScorerInfo:
     """What must be known of a network to measure with it.
 
-    name: the folder's when it was made. kind and arguments: what rebuilds the network. outputs: its channels, of which
-    channel i < K is class i of the label set and the rest are void. size_px: width and height it was trained at.
-    protocol: "paper" or "scorer-size", how it is meant to be used. mean, std: on the scale 0 .. 255, in the order of
-    channels, "RGB" or "BGR". stride: sides are padded to a multiple of it. trained_on: dataset, split, n, digest.
-    validation: its own score on validation photos, {} if unknown. source: where it was imported from, {} if it was not.
+    name: the folder's when it was made, in letters, digits and . _ + -. kind and arguments: what rebuilds the network.
+    outputs: its channels, of which channel i < K is class i of the label set and the rest are void. size_px: width and
+    height it was trained at. protocol: "paper" or "scorer-size", how it is meant to be used. mean, std: on the scale
+    0 .. 255, in the order of channels, "RGB" or "BGR". stride: sides are padded to a multiple of it. trained_on:
+    dataset, split, n, digest. validation: its own score on validation photos, {} if unknown. source: where it was
+    imported from, {} if it was not.
     """
 
     name: str
@@ -89,7 +93,11 @@ class ScorerInfo:
 
 @dataclass(frozen=True)
 class ScorerFile:
-    """A scorer on the disk, of which only the header was read."""
+    """A scorer on the disk, of which only the header was read.
+
+    Its digest is taken when it is first asked for, and then goes wherever the value goes, other processes included;
+    `load_scorer` refuses a file that no longer has it.
+    """
 
     path: Path
     info: ScorerInfo
@@ -179,15 +187,16 @@ def refuse_taken(folder: Path) -> None:
 def write_scorer(
     folder: Path, tensors: "Mapping[str, Tensor]", info: ScorerInfo, *, overwrite: bool = False
 ) -> ScorerFile:
-    """Write the scorer into the folder, whole or not at all, and read it back; numbers that are not finite become null.
+    """Write the scorer into the folder, whole or not at all, and read it back.
 
+    Numbers that are not finite become null, and what a name must not hold becomes "-".
     Raises OutputError where there is a scorer already, unless overwrite, and where it cannot be written;
     WeightsError for facts that contradict each other.
     """
     final, part = folder / FILE, folder / f"{LEFTOVER}{FILE}-{os.getpid()}"
     if not overwrite:
         refuse_taken(folder)
-    text = _text(info)
+    text = _text(replace(info, name=_plain(info.name)))
     _info(_object(text, str(final)), final)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,6 +229,11 @@ def _save(part: Path, tensors: "Mapping[str, Tensor]", text: str) -> None:
 def _text(info: ScorerInfo) -> str:
     facts = {field.name: getattr(info, field.name) for field in fields(info)} | {"labels": asdict(info.labels)}
     return json.dumps(_finite({"schema": SCHEMA} | facts), allow_nan=False, ensure_ascii=False, default=os.fspath)
+
+
+def _plain(name: str) -> str:
+    """The name in letters, digits and . _ + -, the first a letter or digit; "scorer" where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-")[:MOST_LETTERS] or "scorer"
 
 
 def _finite(content: Any) -> Any:
@@ -337,6 +351,8 @@ def _label_set(content: dict[str, Any], path: Path) -> LabelSet:
 
 def _contradiction(info: ScorerInfo) -> str | None:
     """What of the facts cannot be, in words; None where all can."""
+    if not NAME.fullmatch(info.name) or len(info.name) > MOST_LETTERS:
+        return f"name is {info.name!r:.120}, and up to {MOST_LETTERS} letters, digits and . _ + - are expected"
     classes = len(info.labels.classes)
     chosen = {"kind": (info.kind, KINDS), "protocol": (info.protocol, PROTOCOLS), "channels": (info.channels, CHANNELS)}
     for key, (found, known) in chosen.items():

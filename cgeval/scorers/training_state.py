@@ -74,7 +74,7 @@ def read_begun(folder: Path) -> Begun:
         schema = content.pop("schema")
         if schema == SCHEMA:
             return Begun(recipe=recipe_of(content.pop("recipe")), **content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise RunError(
             f"{path} does not say what was begun ({error!r}): restore it, or start anew elsewhere."
         ) from None

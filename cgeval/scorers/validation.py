@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from cgeval.metrics import METRICS, ConfusionMatrix, bootstrap_scores, interval_name, segmentation_scores
 from cgeval.scorers.samples import Photos
-from cgeval.scorers.scorer import Scorer
+from cgeval.scorers.scorer import Scorer, class_map
 
 PROTOCOL, CONVENTION = "scorer-size", "cityscapes"
 
@@ -29,8 +28,7 @@ def measure(scorer: Scorer, photos: Photos, batch_size: int) -> list[ConfusionMa
         pairs = [photos.at(place) for place in range(start, min(start + batch_size, len(photos)))]
         images = torch.from_numpy(np.stack([photo for photo, _ in pairs])).permute(0, 3, 1, 2).contiguous()
         for logits, (_, truth) in zip(scorer.logits(images), pairs, strict=True):
-            full = F.interpolate(logits[None], size=truth.shape, mode="bilinear", align_corners=False)[0]
-            prediction = full.argmax(dim=0).clamp_(max=classes).to(torch.uint8).cpu().numpy()
+            prediction = class_map(logits, (truth.shape[1], truth.shape[0]), classes)
             matrices.append(ConfusionMatrix.of(truth, prediction, classes))
     return matrices
 

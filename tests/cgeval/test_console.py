@@ -110,6 +110,7 @@ def test_a_full_disk_behind_the_output_is_a_sentence_too(capsys):
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
+        (errno.ENOENT, "it is not there"),
         (errno.EACCES, "permission is denied"),
         (errno.EROFS, "read-only"),
         (errno.EEXIST, "in the way"),

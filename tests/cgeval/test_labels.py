@@ -196,6 +196,8 @@ def test_a_toml_file_without_a_name_is_called_after_its_file(tmp_path):
         ("id = 3\n", "", "'id' is missing"),
         ("id = 3", 'id = "3"', "id is '3', and whole numbers are expected"),
         ("id = 3", "id = 3.5", "id is 3.5"),
+        ("id = 3", "id = 3000000000", "id 3000000000 is outside -65535 .. 65535"),
+        ("id = 3", "id = -65536", "id -65536 is outside -65535 .. 65535"),
         ("[0, 200, 0]", "[0, 200]", "colour is [0, 200], and [red, green, blue] is expected"),
         ("[0, 200, 0]", "[0, 256, 0]", "outside 0 .. 255"),
         ("[0, 200, 0]", "[0, 0.5, 0]", "colour is 0.5"),

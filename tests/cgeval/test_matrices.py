@@ -49,6 +49,34 @@ def test_a_changed_a_cut_and_a_missing_file_are_told(tmp_path):
         read_matrices(tmp_path, record(matrices=name))
 
 
+def test_a_file_with_one_bit_flipped_is_told_or_gives_the_very_same(tmp_path):
+    kept = some(1)
+    name = write_matrices(tmp_path, "p", {"run": kept})
+    path = tmp_path / "records" / "matrices" / name
+    whole, rng, sentences = path.read_bytes(), np.random.default_rng(0), []
+    for place in rng.integers(0, 8 * len(whole), 2000):
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            found = read_matrices(tmp_path, record(matrices=name))
+        except RecordError as error:
+            sentences.append(str(error))
+        else:  # a bit that says nothing, such as of the time
+            assert (list(found), found["run"].ids) == (["run"], kept.ids)
+            assert np.array_equal(found["run"].matrices, kept.matrices)
+    assert len(sentences) > 1000
+    assert all(str(path) in sentence and "\n" not in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"PK\x05\x06" + 18 * b"\0"])
+def test_what_is_no_archive_of_matrices_is_told(tmp_path, content):
+    name = write_matrices(tmp_path, "p", {"run": some(1)})
+    (tmp_path / "records" / "matrices" / name).write_bytes(content)
+    with pytest.raises(RecordError, match=r"cannot be read \(.+\): restore it, or score the run again\.$"):
+        read_matrices(tmp_path, record(matrices=name))
+
+
 @pytest.mark.parametrize("extra", [{}, {"matrices": "../../secret.npz"}, {"matrices": 3}])
 def test_a_record_that_quotes_none_is_told(tmp_path, extra):
     with pytest.raises(RecordError, match="quotes no matrices"):

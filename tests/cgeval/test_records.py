@@ -3,6 +3,7 @@
 import fcntl
 import json
 import math
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgeval.errors import RecordError, SchemaError
-from cgeval.records import KINDS, SCHEMA, Record, append_record, current, read_records
+from cgeval.records import KINDS, SCHEMA, Record, append_record, append_records, current, read_records
 
 RECORD = Record(
     protocol="demo_score",
@@ -266,17 +267,78 @@ def test_two_processes_that_add_at_once_lose_nothing(tmp_path):
     assert len({r.metric for r in read_records(tmp_path)}) == 80
 
 
-def test_a_killed_evaluator_leaves_whole_lines(tmp_path):
+# All or none
+
+
+SCORE = [replace(RECORD, metric=metric) for metric in ("pixel_accuracy", "class_accuracy", "class_iou")]
+
+
+def test_the_records_of_a_score_are_added_together(tmp_path):
+    append_record(tmp_path, RECORD)
+    append_records(tmp_path, SCORE)
+    assert read_records(tmp_path) == [RECORD, *SCORE]
+    assert len(lines(tmp_path)) == 4
+
+
+def test_one_impossible_number_keeps_the_others_out(tmp_path):
+    with pytest.raises(RecordError, match="only finite numbers"):
+        append_records(tmp_path, [*SCORE, replace(RECORD, value=math.nan)])
+    with pytest.raises(ValueError, match="unpack"):
+        append_records(tmp_path, [RECORD, replace(RECORD, protocol="another")])
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.99])
+def test_a_disk_that_fills_up_while_a_score_is_written_leaves_none_of_it(tmp_path, share):
+    """The limit on a file's size stands for the disk: a write that reaches it ends in the middle."""
+    append_record(tmp_path, RECORD)
+    before, score = (sum(len(json.dumps(asdict(r))) + 1 for r in records) for records in ([RECORD], SCORE))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before + int(share * score), limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append_records(tmp_path, SCORE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_records(tmp_path) == [RECORD]
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["demo_score.jsonl"]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_an_evaluator_that_is_killed_while_it_writes_leaves_none_of_a_score(tmp_path, moment):
     code = """
         import os, signal, sys
         from pathlib import Path
         from cgeval import records
-        from tests.cgeval.test_records import RECORD
+        from tests.cgeval.test_records import RECORD, SCORE
         records.append_record(Path(sys.argv[1]), RECORD)
-        os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
-        records.append_record(Path(sys.argv[1]), RECORD)
+        setattr(os, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        records.append_records(Path(sys.argv[1]), SCORE)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], cwd=Path(__file__).parents[2])
-    assert done.returncode == -signal.SIGKILL
-    assert read_records(tmp_path) == [RECORD, RECORD]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), moment]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    assert read_records(tmp_path) == [RECORD]
+    append_records(tmp_path, SCORE)
+    assert read_records(tmp_path) == [RECORD, *SCORE]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["demo_score.jsonl"]
+
+
+def test_who_reads_while_scores_are_written_sees_whole_ones(tmp_path):
+    code = """
+        import sys
+        from dataclasses import replace
+        from pathlib import Path
+        from cgeval.records import append_records
+        from tests.cgeval.test_records import SCORE
+        long = [replace(record, extra={"long": "x" * 50_000}) for record in SCORE]
+        for _ in range(30):
+            append_records(Path(sys.argv[1]), long)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    seen = set()
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as writer:
+        while writer.poll() is None:
+            seen.add(len(read_records(tmp_path)))
+    assert writer.returncode == 0
+    assert {count % 3 for count in seen} == {0}
+    assert len(read_records(tmp_path)) == 90

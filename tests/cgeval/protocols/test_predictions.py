@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from cgeval.errors import OutputError
-from cgeval.protocols.predictions import PredictionCache
+from cgeval.protocols import predictions
+from cgeval.protocols.predictions import PredictionCache, predictions_of
+from tests.cgeval.protocols.streets import write_header
 
 MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -44,3 +46,12 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     cache = PredictionCache(tmp_path / "file" / "cache", "rule")
     with pytest.raises(OutputError, match="set CGEVAL_CACHE to another folder"):
         cache.put(cache.place("picture", (4, 3)), MAP)
+
+
+def test_another_version_of_what_computes_is_another_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("CGEVAL_CACHE", str(tmp_path))
+    scorer = write_header(tmp_path / "scorers" / "one")
+    before = predictions_of(scorer, "paper").place("picture", (4, 3))
+    assert predictions_of(scorer, "scorer-size").place("picture", (4, 3)) != before
+    monkeypatch.setattr(predictions, "_programs", lambda: "torch 99")
+    assert predictions_of(scorer, "paper").place("picture", (4, 3)) != before

@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgeval.errors import ConfigError
@@ -29,12 +30,51 @@ from cgeval.scorers.recipe import FREE_ON_RESUME, Recipe, default_size, differin
         ({"zoom": (0.0, 1.0)}, "zoom is (0.0, 1.0): the lowest and the highest are expected, within 0.1 .. 10."),
         ({"encoder_weights": "a.pt"}, "encoder_weights is 'a.pt': none, imagenet or a file that is there is expected."),
         ({"flip": "no"}, "flip is 'no': true or false is expected."),
+        ({"flip": 3}, "flip is 3: true or false is expected."),
+        ({"zoom": 2}, "zoom is 2: the lowest and the highest are expected, within 0.1 .. 10."),
+        ({"zoom": None}, "zoom is None: the lowest and the highest are expected, within 0.1 .. 10."),
+        ({"zoom": [True, 2]}, "zoom is (True, 2): the lowest and the highest are expected, within 0.1 .. 10."),
+        ({"size_px": 5}, "size_px is 5: width and height are expected."),
+        ({"size_px": "64x48"}, "size_px is '64x48': width and height are expected."),
+        ({"options": 3}, "options is 3: a table is expected, such as {decoder_channels = [64, 32]}."),
+        ({"options": None}, "options is None: a table is expected, such as {decoder_channels = [64, 32]}."),
+        ({"options": {"a": 2.5}}, "'a' in options is 2.5: a whole number, several, or a text is expected."),
+        ({"options": {"a": [1, "b"]}}, "'a' in options is (1, 'b'): a whole number, several, or a text is expected."),
+        ({"architecture": 4}, "architecture is 4: a text is expected."),
+        ({"encoder": ["resnet18"]}, "encoder is ('resnet18',): a text is expected."),
+        ({"encoder_weights": False}, "encoder_weights is False: a text is expected."),
+        ({"device": 0}, "device is 0: a text is expected."),
+        ({"threads": 1.5}, "threads is 1.5: a whole number from 0 to 4096 is expected."),
+        ({"schedule": ["poly"]}, "schedule is ('poly',): one of one_cycle, poly is expected."),
+        ({"learning_rate": float("inf")}, "learning_rate is inf: a number from 1e-08 to 10 is expected."),
     ],
 )
 def test_an_impossible_setting_is_told_in_one_sentence(settings, sentence):
     with pytest.raises(ConfigError) as error:
         recipe_of(settings).refuse_missing_file()
     assert str(error.value) == sentence
+
+
+NUMBERS = st.integers() | st.just(10**400) | st.floats() | st.booleans() | st.none()
+VALUES = st.recursive(NUMBERS | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
+def recipe_or_sentence(key, value):
+    try:
+        return recipe_of({key: value})
+    except ConfigError as error:
+        return str(error)
+
+
+@given(st.sampled_from([each.name for each in fields(Recipe)]), VALUES)
+@settings(derandomize=True, deadline=None)
+def test_a_value_of_any_type_is_a_recipe_or_one_sentence(key, value):
+    found = recipe_or_sentence(key, value)
+    if isinstance(found, str):
+        assert key in found
+        assert "\n" not in found
+    else:
+        assert recipe_of(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_an_unknown_setting_is_named_with_those_there_are():

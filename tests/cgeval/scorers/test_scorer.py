@@ -13,8 +13,9 @@ smp = pytest.importorskip("segmentation_models_pytorch")
 from cgeval.networks.pretrained import Pretrained  # noqa: E402
 from cgeval.networks.segmenters import Preprocessing, build_network  # noqa: E402
 from cgeval.scorers import scorer as module  # noqa: E402
-from cgeval.scorers.scorer import Scorer, fetch_scorer, load_scorer  # noqa: E402
+from cgeval.scorers.scorer import Scorer, class_map, fetch_scorer, load_scorer  # noqa: E402
 from cgeval.scorers.store import ScorerFile, ScorerInfo, open_scorer, write_scorer  # noqa: E402
+from tests.cgeval.scorers import by_hand  # noqa: E402
 
 CPU = torch.device("cpu")
 LABELS = LabelSet("two", (Label(0, "road", (1, 1, 1), False, 0), Label(1, "sky", (2, 2, 2), False, 1)))
@@ -176,6 +177,23 @@ def test_a_gpu_gives_the_cpus_logits(file, scorer):
     assert torch.allclose(on_gpu.cpu(), scorer.logits(photos()), atol=1e-4)
 
 
+# Class maps
+
+
+@pytest.mark.parametrize("size", [(24, 16), (50, 31), (13, 40), (7, 5)])
+def test_a_class_map_is_that_of_the_enlarged_logits(size):
+    photo = photos(1, 16, 24)[0].permute(1, 2, 0).numpy()
+    logits = by_hand.logits_of(photo)
+    found = class_map(torch.from_numpy(logits).float(), size, by_hand.CLASSES)
+    assert found.dtype == "uint8"
+    assert found.tolist() == by_hand.classes_of(logits, *size).tolist()
+
+
+def test_outputs_beyond_the_classes_are_void():
+    logits = torch.eye(5)[:, None, :]
+    assert class_map(logits, (5, 1), 3).tolist() == [[0, 1, 2, 3, 3]]
+
+
 # Loading
 
 
@@ -232,13 +250,61 @@ def test_a_network_of_another_size_than_the_file_says_is_refused(tmp_path):
         load_scorer(write(tmp_path, parameters=7), CPU)
 
 
-def test_a_network_that_this_machine_cannot_build_is_said(tmp_path, monkeypatch):
-    file = write(tmp_path)
-    unknown = replace(file.info, arguments={"architecture": "unet7", "encoder": "resnet18"})
+def test_a_network_that_this_machine_cannot_build_is_said(tmp_path):
+    unknown = replace(INFO, arguments={"architecture": "unet7", "encoder": "resnet18"})
+    file = write_scorer(tmp_path, {"one": torch.zeros(1)}, unknown)
     with pytest.raises(
         WeightsError, match=r"cannot be built here: there is no architecture 'unet7': did you mean unet"
     ):
-        load_scorer(replace(file, info=unknown), CPU)
+        load_scorer(file, CPU)
+
+
+def other_weights(state):
+    state["segmentation_head.0.bias"] += 1
+
+
+CHANGED = r"scorer\.safetensors was changed while it was in use: begin again, or restore the file first\.$"
+
+
+def test_a_file_that_was_replaced_after_its_digest_was_taken_is_not_loaded(tmp_path):
+    file = write(tmp_path / "a")
+    assert file.sha256
+    other = write(tmp_path / "b", other_weights)
+    assert other.info == file.info
+    other.path.replace(file.path)
+    with pytest.raises(WeightsError, match=CHANGED):
+        load_scorer(file, CPU)
+    load_scorer(open_scorer(tmp_path / "a"), CPU)
+
+
+@pytest.mark.parametrize("changes", [{"created_at": "2024-11-26T00:00:00Z"}, {"kind": "fcn8s", "arguments": {}}])
+def test_a_file_that_was_replaced_after_its_header_was_read_is_not_loaded(tmp_path, changes):
+    file = write(tmp_path / "a")
+    state = {"one": torch.zeros(1)}
+    write_scorer(tmp_path / "b", state, replace(file.info, **changes)).path.replace(file.path)
+    with pytest.raises(WeightsError, match=CHANGED):
+        load_scorer(file, CPU)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_file_that_is_replaced_while_it_is_read_is_not_believed(tmp_path, monkeypatch, late):
+    file, other, read = write(tmp_path / "a"), write(tmp_path / "b", other_weights), module.read_state
+
+    def replaced(path):
+        state = read(path) if late else None
+        other.path.replace(path)
+        return read(path) if state is None else state
+
+    monkeypatch.setattr(module, "read_state", replaced)
+    with pytest.raises(WeightsError, match=CHANGED):
+        load_scorer(file, CPU)
+
+
+def test_a_file_that_goes_away_while_it_is_read_is_one_sentence(tmp_path, monkeypatch):
+    file, read = write(tmp_path), module.read_state
+    monkeypatch.setattr(module, "read_state", lambda path: (read(path), path.unlink())[0])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_scorer(file, CPU)
 
 
 # Scorers of networks that were trained elsewhere

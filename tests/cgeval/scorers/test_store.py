@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -115,6 +116,39 @@ def test_the_identity_is_the_sha256_of_the_file(tmp_path):
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
 
 
+def test_an_identity_that_was_asked_for_stays_and_travels_to_other_processes(tmp_path):
+    made = write(tmp_path)
+    before = made.sha256
+    write(tmp_path, name="another", overwrite=True)
+    sent = pickle.loads(pickle.dumps(made))
+    assert sent == made
+    assert sent.sha256 == made.sha256 == before != open_scorer(tmp_path).sha256
+
+
+def test_the_tensors_are_not_digested_before_it_is_asked_for(tmp_path, monkeypatch):
+    write(tmp_path / "camvid")
+    monkeypatch.setattr(store, "sha256_file", None)
+    assert len(find_scorers(tmp_path)[0]) == 1
+    assert open_scorer(tmp_path / "camvid").info == INFO
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("../../outside", "outside"),
+        ("my streets (2)", "my-streets-2-"),
+        ("Straße", "Stra-e"),
+        (".hidden", "hidden"),
+        ("城市", "scorer"),
+        ("a\0b", "a-b"),
+        ("x" * 255, "x" * 100),
+        ("camvid_v1.2+b-3", "camvid_v1.2+b-3"),
+    ],
+)
+def test_a_name_is_written_in_letters_that_any_path_may_hold(tmp_path, folder, name):
+    assert write(tmp_path, name=folder).info.name == name
+
+
 def test_a_file_that_is_gone_has_no_identity(tmp_path):
     made = write(tmp_path)
     made.path.unlink()
@@ -143,7 +177,7 @@ def test_the_label_set_is_kept_by_content(tmp_path):
 @given(
     st.dictionaries(st.text(), st.recursive(st.integers() | st.text() | st.booleans(), st.lists, max_leaves=5)),
     st.floats(1e-3, 1e6),
-    st.text(),
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", fullmatch=True),
 )
 def test_arguments_numbers_and_names_come_back_unchanged(arguments, std, name):
     info = replace(INFO, arguments=arguments, std=(std, 1.0, 2.5), name=name, source={"arguments": arguments})
@@ -298,6 +332,12 @@ def test_keys_that_are_unknown_or_missing_are_named(tmp_path):
         ({"outputs": "11"}, "outputs is '11'"),
         ({"outputs": True}, "outputs is True"),
         ({"name": None}, "name is None"),
+        ({"name": "../../outside"}, "name is '../../outside', and up to 100 letters, digits and . _ + - are expected"),
+        ({"name": "a\0b"}, "letters, digits and . _ + - are expected"),
+        ({"name": "a\n"}, "letters, digits and . _ + - are expected"),
+        ({"name": ""}, "letters, digits and . _ + - are expected"),
+        ({"name": ".."}, "letters, digits and . _ + - are expected"),
+        ({"name": "x" * 101}, "up to 100 letters"),
         ({"kind": "onnx"}, "kind is 'onnx', and smp or torchvision or smp-hub or fcn8s is expected"),
         ({"protocol": "mine"}, "paper or scorer-size"),
         ({"channels": "RBG"}, "RGB or BGR"),
@@ -389,7 +429,7 @@ def test_one_broken_scorer_hides_no_other(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / FILE).write_bytes(b"")
     found, broken = find_scorers(tmp_path)
-    assert [file.info.name for file in found] == ["a", "b", "deep/c"]
+    assert [file.info.name for file in found] == ["a", "b", "deep-c"]
     assert len(broken) == 1
     assert "broken" in str(broken[0])
 

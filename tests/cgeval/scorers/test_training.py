@@ -182,6 +182,14 @@ def test_other_settings_on_resume_are_refused_by_name(dataset, tmp_path, trained
         train(dataset, out, quick_recipe(learning_rate=0.1), resume=True)
 
 
+def test_a_recipe_that_was_damaged_names_its_file(dataset, tmp_path, trained):
+    write_begun(tmp_path, read_begun(trained[0].path.parent))
+    path = tmp_path / "training.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": {"zoom": 2}}))
+    with pytest.raises(RunError, match=r"training\.json does not say what was begun \(.*zoom is 2"):
+        train(dataset, tmp_path, resume=True)
+
+
 def test_other_photos_on_resume_are_refused(dataset, tmp_path):
     out = tmp_path / "mine"
     out.mkdir()
