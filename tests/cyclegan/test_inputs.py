@@ -45,7 +45,7 @@ def test_an_epoch_after_the_first_reads_no_image_file(small, images, monkeypatch
     """Proved twice: the decoder refuses to work, and the files are gone."""
     inputs = open_inputs(small(), World())
     first = [inputs.training.batch(0, step) for step in range(inputs.training.steps_per_epoch)]
-    monkeypatch.setattr(cache, "read_rgb", no_decoder)
+    monkeypatch.setattr(cache, "read_picture", no_decoder)
     shutil.rmtree(images)
     for step, (a, b) in enumerate(first):
         again = inputs.training.batch(0, step)
@@ -56,13 +56,13 @@ def test_an_epoch_after_the_first_reads_no_image_file(small, images, monkeypatch
 
 def test_a_later_run_decodes_no_training_image(small, images, monkeypatch):
     open_inputs(small(), World())
-    read = cache.read_rgb
+    read = cache.read_picture
 
-    def only_test_images(path: Path) -> np.ndarray:
-        assert path.parent.name.startswith("test"), path
-        return read(path)
+    def only_test_images(file: ImageFile) -> np.ndarray:
+        assert file.path.parent.name.startswith("test"), file
+        return read(file)
 
-    monkeypatch.setattr(cache, "read_rgb", only_test_images)
+    monkeypatch.setattr(cache, "read_picture", only_test_images)
     monkeypatch.setattr(module, "domain_load", lambda _dataset, _domain, px: cache.Load(px, "bicubic"))
     open_inputs(small(), World())
 
