@@ -1,1 +1,1 @@
-"""How good is an image-to-image translation? The light core: runs, records, images, labels."""
+"""How good is an image-to-image translation? Runs and records, metrics and scorers, and the protocols that use them."""

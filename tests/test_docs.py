@@ -275,6 +275,17 @@ def test_the_figures_are_those_that_were_measured():
         assert row in page
 
 
+def test_the_costs_of_a_score_are_those_that_were_measured():
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "benchmarks" / "results" / "fcn_score_cpu.json").read_text(encoding="utf-8"))
+    for r in measured["matrix"]:
+        ours, theirs, faster = 1000 * r["our_seconds"], 1000 * r["rival_seconds"], r["faster"]
+        ratio = f"{faster['median']:.1f} [{faster['low']:.1f}, {faster['high']:.1f}]"
+        assert f"| {r['maps']} | {r['rival']} | {ours:.1f} ms | {theirs:.1f} ms | {ratio} |" in page
+    for step, ms in measured["image_ms"].items():
+        assert f"| {step} | {ms:.1f} |" in page
+
+
 def test_the_scores_are_those_that_were_measured():
     pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/examples.md", "README.md")]
     measured = json.loads((ROOT / "benchmarks" / "results" / "fcn_score_camvid_cpu.json").read_text(encoding="utf-8"))

@@ -342,6 +342,7 @@ def test_onnx_of_any_batch_and_size(trained, tmp_path):
             )
 
 
+@pytest.mark.slow
 def test_onnx_of_pix2pix_normalises_each_image_by_itself(tmp_path):
     pytest.importorskip("onnxscript")
     plain = scrambled(plain_unet(7, 4, dropout=False))

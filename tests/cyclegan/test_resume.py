@@ -63,7 +63,9 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr(Training, "_after_step", after_step)
 
 
-@pytest.mark.parametrize("steps", [3, 7, 10])
+@pytest.mark.parametrize(
+    "steps", [pytest.param(3, marks=pytest.mark.slow), 7, pytest.param(10, marks=pytest.mark.slow)]
+)
 def test_interrupted_run_equals_uninterrupted(small, tmp_path, monkeypatch, steps):
     config = small("networks.dropout=true")
     train_run(Request(config, tmp_path / "whole", resume=False))

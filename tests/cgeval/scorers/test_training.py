@@ -112,7 +112,7 @@ def stop_after(monkeypatch, step):
 
 KINDS = [
     {},
-    {"architecture": "unet", "average": "none", "schedule": "poly"},
+    pytest.param({"architecture": "unet", "average": "none", "schedule": "poly"}, marks=pytest.mark.slow),
     pytest.param({"precision": "bf16"}, marks=pytest.mark.slow),
 ]
 
@@ -148,6 +148,7 @@ def test_resuming_before_anything_was_saved_begins_again(dataset, tmp_path, trai
     assert all(torch.equal(a, b) for a, b in zip(tensors(file).values(), tensors(trained[0]).values(), strict=True))
 
 
+@pytest.mark.slow
 def test_training_ends_when_patience_is_over(dataset, tmp_path):
     recipe = quick_recipe(learning_rate=1e-8, average="none", epochs=30, validations=30, patience=2, weight_decay=0)
     file, _ = train(dataset, tmp_path / "mine", recipe)
@@ -158,6 +159,7 @@ def test_training_ends_when_patience_is_over(dataset, tmp_path):
     assert file.info.trained_on["steps"] == rows[best]["step"]
 
 
+@pytest.mark.slow
 def test_minutes_become_a_number_of_steps(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "TRIAL_SECONDS", 0.1)
     file, said = train(dataset, tmp_path / "mine", quick_recipe(minutes=0.03))
