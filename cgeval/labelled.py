@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgeval.datasets import Dataset, ImageFile, find_dataset
-from cgeval.errors import LayoutError
+from cgeval.errors import ConfigError, LayoutError
 from cgeval.images import find_images, image_id
 from cgeval.labels import LabelSet, label_set
 
@@ -87,7 +87,7 @@ class Labelled:
 def open_labelled(path: Path, label_set_name: str | None = None) -> Labelled:
     """The labelled dataset in a folder; raises LayoutError or ConfigError in one sentence.
 
-    label_set_name: overrules what the dataset says of itself.
+    label_set_name: where the dataset does not say it; another one than it says is refused.
     """
     if (path / "leftImg8bit").is_dir():
         return _of_source(path, find_cityscapes(path, whole=False), label_set_name)
@@ -177,12 +177,23 @@ def _of_source(root: Path, source: Source, label_set_name: str | None) -> Labell
         )
         for name, pairs in source.splits.items()
     }
-    name = label_set_name or source.label_set_name
-    return Labelled(root, source.name, label_set(name), name, "A", splits)
+    name = source.label_set_name
+    return Labelled(root, source.name, _agreed(root, name, label_set_name), name, "A", splits)
+
+
+def _agreed(root: Path, own: str, wanted: str | None) -> LabelSet:
+    """The label set that the dataset says; raises ConfigError where another one is wanted."""
+    labels = label_set(own)
+    if wanted is not None and label_set(wanted).labels != labels.labels:
+        raise ConfigError(
+            f"the label maps of {root} are in label set {labels.name!r} and not in {wanted!r}, as the dataset says: "
+            "leave out --label-set, or correct the dataset."
+        )
+    return labels
 
 
 def _of_dataset(dataset: Dataset, label_set_name: str | None) -> Labelled:
-    name = label_set_name or dataset.label_set
+    name = dataset.label_set or label_set_name
     domain = dataset.label_domain
     if name is None or domain is None:
         raise LayoutError(
@@ -190,7 +201,7 @@ def _of_dataset(dataset: Dataset, label_set_name: str | None) -> Labelled:
             'label_set = "cityscapes" and label_domain = "A" to its dataset.toml (docs/datasets.md).'
         )
     splits = {split: _of_split(dataset, split, domain) for split in dataset.splits}
-    return Labelled(dataset.root, dataset.name, label_set(name), name, domain, splits)
+    return Labelled(dataset.root, dataset.name, _agreed(dataset.root, name, label_set_name), name, domain, splits)
 
 
 def _of_split(dataset: Dataset, name: str, domain: Literal["A", "B"]) -> LabelledSplit:

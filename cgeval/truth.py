@@ -70,9 +70,8 @@ def _unknown(labels: LabelSet, ids: NDArray[np.int32], path: Path) -> DataError:
         else "it was resized with an interpolating filter, or is in another label set: take the original maps, or name "
         "the right set with --label-set"
     )
-    return DataError(
-        f"{path} holds the id {unknown[0]} ({len(unknown)} unknown), which {labels.name!r} does not have: {reason}."
-    )
+    ids_told = f"the id {unknown[0]}" if len(unknown) == 1 else f"{len(unknown)} ids, such as {unknown[0]},"
+    return DataError(f"{path} holds {ids_told} that label set {labels.name!r} does not have: {reason}.")
 
 
 def _by_colour(labels: LabelSet, colours: Picture, path: Path) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 Each stage is skipped where its result is already whole, so a second call takes seconds and an interrupted one goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cgeval.labelled import open_labelled
@@ -51,15 +51,17 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> bool:
     if train_scorer(open_labelled(streets), scorer, SCORER, resume=(scorer / BEGUN).exists(), say=say) is None:
         return False
     say("5/5  scoring the translations against their label maps")
-    _score(run_path, streets, scorer, say)
     return True
 
 
-def _score(run_path: Path, streets: Path, scorer: Path, say: Callable[[str], None]) -> None:
-    for score in fcn_score(Run.open(run_path), Choices(dataset=streets, scorer=str(scorer))):
+def score_demo(folder: Path) -> str:
+    """Score the demonstration's run, keep what was measured, and return the tables."""
+    streets, run_path, scorer = folder / "streets", folder / "runs" / "streets", folder / "scorers" / "streets"
+    scores = fcn_score(Run.open(run_path), Choices(dataset=streets, scorer=str(scorer)))
+    for score in scores:
         write_results(score)
         write_figures(score, EXAMPLES)
-        say("\n".join(score_lines(score)))
+    return "\n\n".join("\n".join(score_lines(score)) for score in scores)
 
 
 def _translate_missing(run_path: Path) -> None:
@@ -73,19 +75,24 @@ def _translate_missing(run_path: Path) -> None:
 def last_words(folder: Path) -> str:
     """Where to look and what to do next."""
     run_path = folder / "runs" / "streets"
-    return "\n".join(
-        [
-            "",
-            f"Done: a CycleGAN of {newest_step(run_path):,} steps. Look at",
-            f"  {run_path / 'samples' / 'latest.png'}   labels -> photo and back, on test images",
-            f"  {run_path / 'losses.png'}           the losses",
-            f"  {run_path / 'images'}/             every test image, translated both ways and sealed",
-            f"  {run_path / 'records' / 'figures'}/    what the scorer sees in them, beside the truth",
-            "On your own images (after `. .venv/bin/activate`, which finds the commands):",
-            "  cyclegan data check DATA            a folder with trainA trainB testA testB",
-            "  cyclegan train small RUN --data DATA",
-            "  cgeval scorer train DATA scorers/NAME      where DATA has label maps: once, then",
-            "  cgeval fcn-score RUN",
-            f"What a run holds: cgeval show {run_path}",
-        ]
-    )
+    places = {
+        str(run_path / "samples" / "latest.png"): "labels -> photo and back, on test images",
+        str(run_path / "losses.png"): "the losses",
+        f"{run_path / 'images'}/": "every test image, translated both ways and sealed",
+        f"{run_path / 'records' / 'figures'}/": "what the scorer sees in them, beside the truth",
+    }
+    commands = {
+        "cyclegan data check DATA": "a folder with trainA trainB testA testB",
+        "cyclegan train small RUN --data DATA": "",
+        "cgeval scorer train DATA scorers/NAME": "where DATA has label maps: once, then",
+        "cgeval fcn-score RUN": "",
+        f"cgeval show {run_path}": "what a run holds",
+    }
+    head = f"Done: a CycleGAN of {newest_step(run_path):,} steps. Look at"
+    next_head = "On your own images (after `. .venv/bin/activate`, which finds the commands):"
+    return "\n".join(["", head, *_columns(places), next_head, *_columns(commands)])
+
+
+def _columns(rows: Mapping[str, str]) -> list[str]:
+    width = max(map(len, rows))
+    return [f"  {key.ljust(width)}  {value}".rstrip() for key, value in rows.items()]

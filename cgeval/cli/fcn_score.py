@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     type=click.Choice(["output", "truth"]),
     help="photo -> labels: before or after enlarging to the truth's size.",
 )
-@click.option("--sanity", is_flag=True, help="Rows of shuffled photos and of noise too: what a number is worth.")
+@click.option("--sanity", is_flag=True, help="Rows of other scenes and of noise too: what a number is worth.")
 @click.option("--examples", default=6, show_default=True, type=click.IntRange(0, 100), help="Pictured; 0: no pictures.")
 @click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap and of the choice of examples.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the bootstrap and the examples.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:N.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="That share the images.")
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     "--evaluation-results",
     "results_folder",
     type=click.Path(path_type=Path),
-    help="Folder for text files as the released script writes them.",
+    help="Folder for <set>/evaluation_results.txt as the released script writes it.",
 )
 def fcn_score(
     run_path: Path,
@@ -101,17 +101,15 @@ def fcn_score(
     choices = Choices(
         dataset, label_set, split, direction, scorer, protocol, distance, palette, classified_at, sanity=sanity
     )
-    scores = score_run(
-        _run_of(run_path, dataset, split, direction),
-        choices,
-        Sampling(convention, resamples, seed),
-        device=device,
-        batch_size=batch_size,
-        processes=processes,
-    )
-    _keep(scores, results_folder)
+    run, sampling = _run_of(run_path, dataset, split, direction), Sampling(convention, resamples, seed)
+    try:
+        scores = score_run(run, choices, sampling, device=device, batch_size=batch_size, processes=processes)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. What was predicted is kept: the same command goes on from there.", err=True)
+        raise
+    written = _keep(scores, results_folder)
     figures = _draw(scores, examples, seed) if examples else []
-    _show_json(scores) if as_json else _show(scores, figures)
+    _show_json(scores) if as_json else _show(scores, written, figures)
 
 
 def _run_of(path: Path, dataset: Path | None, split: str | None, direction: str) -> Run:
@@ -140,14 +138,14 @@ def _run_of(path: Path, dataset: Path | None, split: str | None, direction: str)
     return adopted.run
 
 
-def _keep(scores: "list[Score]", results_folder: Path | None) -> None:
+def _keep(scores: "list[Score]", results_folder: Path | None) -> list[Path]:
     """Everything is measured: write the released script's files where they are asked for, then the records."""
     from cgeval.protocols.results import evaluation_results, write_results
 
-    for score in scores if results_folder else ():
-        evaluation_results(score, results_folder or Path())
+    written = [evaluation_results(score, results_folder) for score in scores if results_folder is not None]
     for score in scores:
         write_results(score)
+    return written
 
 
 def _draw(scores: "list[Score]", examples: int, seed: int) -> list[Path]:
@@ -162,12 +160,14 @@ def _show_json(scores: "list[Score]") -> None:
     click.echo(json.dumps([as_json(score) for score in scores], indent=2, ensure_ascii=False))
 
 
-def _show(scores: "list[Score]", figures: list[Path]) -> None:
+def _show(scores: "list[Score]", written: list[Path], figures: list[Path]) -> None:
     from cgeval.protocols.telling import score_lines
 
     for score in scores:
         click.echo("\n".join(score_lines(score)) + "\n")
     for score in scores:
         click.echo(f"records  {score.job.run.path / 'records' / score.job.protocol}.jsonl")
+    for path in written:
+        click.echo(f"numbers  {path}")
     for folder in figures:
         click.echo(f"figures  {folder}/{{examples,confusion,classes}}.png")

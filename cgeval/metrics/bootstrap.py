@@ -163,7 +163,7 @@ def _paired(difference: float, drawn: NDArray[np.float64], level: float) -> Pair
     if interval is None:
         return PairedDifference(difference, None, None, None)
     tail = 1 + min(np.count_nonzero(known <= 0), np.count_nonzero(known >= 0))
-    return PairedDifference(difference, interval.low, interval.high, min(1.0, 2 * tail / (1 + len(known))))
+    return PairedDifference(difference, interval.low, interval.high, float(min(1.0, 2 * tail / (1 + len(known)))))
 
 
 def _refuse_other_images(ours: Stack, theirs: Stack) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from cgeval.datasets import read_picture
 from cgeval.images import Picture
 from cgeval.plots import ClassSeries, Example, confusion_figure, examples_figure, per_class_figure
-from cgeval.protocols.pictures_in import Item
+from cgeval.protocols.pictures_in import Item, TrueColours
 from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.predictions import predictions_of
-from cgeval.protocols.scoring import Score
+from cgeval.protocols.scoring import Line, Score
 from cgeval.truth import read_truth
 
 HEADS = {
@@ -33,14 +33,17 @@ def write_figures(score: Score, examples: int, seed: int = 0) -> Path:
     rows = [row for row in shown if row is not None]
     if rows:
         examples_figure(folder / "examples.png", rows, labels, HEADS[job.direction])
-    about = f"{job.run.info.method}, {job.direction}, {job.labelled.name}"
+    about = f"{job.run.info.run_id} ({job.run.info.method}), {job.direction}, {job.labelled.name}"
     confusion_figure(folder / "confusion.png", score.line.counts, labels, f"{about}: {job.protocol}")
     lines = [line for line in (score.line, score.ceiling) if line is not None]
-    series = [
-        ClassSeries(line.name, len(line.measured.ids), job.protocol, line.scores, line.by_class) for line in lines
-    ]
+    series = [_series(job, line) for line in lines]
     per_class_figure(folder / "classes.png", series, labels, about)
     return folder
+
+
+def _series(job: Job, line: Line) -> ClassSeries:
+    name = f"{line.name}, the ceiling" if line.name == job.ceiling else line.name
+    return ClassSeries(name, len(line.measured.ids), job.protocol, line.scores, line.by_class)
 
 
 def _drawn(items: tuple[Item, ...], count: int, seed: int) -> list[Item]:
@@ -65,9 +68,8 @@ def _predicted(job: Job, item: Item, generated: Picture, truth: NDArray[np.uint8
 
 
 def _input(job: Job, item: Item, truth: NDArray[np.uint8]) -> Picture:
-    """The photo that was translated, or the colours of the label map."""
+    """What was translated: the photo, or the colours of the label map, at the translation's size."""
     if job.direction == "labels -> photo":
-        colours: Picture = job.labelled.labels.class_colours[truth]
-        return colours
+        return TrueColours(item.truth, job.labelled.labels, job.size_px).pixels()
     photo = job.labelled.split(job.image_set.split).photos.get(item.source)
     return read_picture(photo) if photo is not None else np.full((*truth.shape, 3), 255, np.uint8)

@@ -21,7 +21,8 @@ from cgeval.scorers.choosing import choose_scorer
 from cgeval.scorers.store import FOLDER, ScorerFile
 
 Direction = Literal["labels -> photo", "photo -> labels"]
-REAL_PHOTOS, SHUFFLED, NOISE, TRUE_LABELS = "real photos", "shuffled photos", "noise", "true labels"
+REAL_PHOTOS, SHUFFLED, NOISE = "real photos", "shuffled photos", "noise"
+TRUE_LABELS, SHUFFLED_LABELS = "true labels", "shuffled labels"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ def _label_job(run: Run, image_set: ImageSet, labelled: Labelled, choices: Choic
     by_colour = ByColour(labelled.labels, choices.distance, choices.palette, choices.classified_at)
     colours: dict[str, Looked] = {row.id: TrueColours(truths[row.id], labelled.labels, size) for row in rows}
     beside = {TRUE_LABELS: _items(rows, truths, colours)}
+    if choices.sanity:
+        beside[SHUFFLED_LABELS] = _items(rows, truths, _shuffled(colours))
+        beside[NOISE] = _noise(rows, truths, size)
     return Job(run, image_set, labelled, _sealed(image_set, rows, truths), size, by_colour, beside)
 
 
@@ -150,7 +154,8 @@ def _sets(run: Run, choices: Choices) -> list[ImageSet]:
     found = [image_set for image_set in sealed if image_set.split == split and image_set.direction in directions]
     if not found:
         there = ", ".join(image_set.name for image_set in sealed)
-        raise RunError(f"{run.path} holds no image set of split {split!r} in that direction; sealed are: {there}.")
+        way = "" if choices.direction == "both" else f" in the direction {directions[0]}"
+        raise RunError(f"{run.path} holds no image set of split {split!r}{way}; sealed are: {there}.")
     return found
 
 
@@ -179,10 +184,11 @@ def _truths(image_set: ImageSet, split: LabelledSplit, named: Mapping[str, str])
     """The label map of each image; named: the label map's id by the image's."""
     missing = [name for name in named.values() if name not in split.truth]
     if missing:
-        there = ", ".join(map(repr, list(split.truth)[:2])) or "none"
+        there = ", ".join(map(repr, list(split.truth)[:2]))
+        told = f"label maps there: {there}, ..." if there else "its folder of label maps is empty or not there"
         raise DataError(
             f"{len(missing)} of {len(named)} images of {image_set.path} have no label map in split {split.name!r} of "
-            f"the dataset (first: {missing[0]!r}; label maps there: {there}, ...): "
+            f"the dataset (first: {missing[0]!r}; {told}): "
             "complete the label maps, name the right --dataset, or pair foreign names by `cgeval adopt`."
         )
     return {image_id: split.truth[name] for image_id, name in named.items()}
@@ -214,17 +220,23 @@ def _photos_beside(
 ) -> dict[str, tuple[Item, ...]]:
     """The real photos of the same label maps, where they are known; for sanity photos of other maps, and noise."""
     aims = {row.id: row.target or (row.source if split.paired else "") for row in rows}
-    photos = {image_id: RealPhoto(split.photos[name], size) for image_id, name in aims.items() if name in split.photos}
+    photos: dict[str, Looked] = {
+        image_id: RealPhoto(split.photos[name], size) for image_id, name in aims.items() if name in split.photos
+    }
     beside = {REAL_PHOTOS: _items(rows, truths, photos)} if photos else {}
     if sanity and photos:
         beside[SHUFFLED] = _items(rows, truths, _shuffled(photos))
     if sanity:
-        beside[NOISE] = _items(rows, truths, {row.id: Noise(row.id, size) for row in rows})
+        beside[NOISE] = _noise(rows, truths, size)
     return beside
 
 
-def _shuffled(photos: Mapping[str, RealPhoto]) -> dict[str, RealPhoto]:
-    """Each id with the photo of another, the same ones every time."""
-    names = list(photos)
+def _noise(rows: Sequence[Row], truths: Mapping[str, Path], size: Size) -> tuple[Item, ...]:
+    return _items(rows, truths, {row.id: Noise(row.id, size) for row in rows})
+
+
+def _shuffled(pictures: Mapping[str, Looked]) -> dict[str, Looked]:
+    """Each id with the picture of another, the same ones every time."""
+    names = list(pictures)
     random.Random(0).shuffle(names)
-    return {name: photos[names[(i + 1) % len(names)]] for i, name in enumerate(names)}
+    return {name: pictures[names[(i + 1) % len(names)]] for i, name in enumerate(names)}

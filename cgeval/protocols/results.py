@@ -17,6 +17,7 @@ from cgeval.protocols.scoring import Line, Score
 from cgeval.records import Record, append_records
 from cgeval.runs import now
 
+PER_CLASS = "************ Per class numbers below ************"  # as readers of the released script's file expect
 DIGEST_LETTERS = 12  # of how many pixels of each class the truth of each image has
 
 
@@ -47,24 +48,25 @@ def as_json(score: Score) -> dict[str, Any]:
         "classes": class_names(job),
         "rows": [_row(line) for line in (score.line, *score.beside)],
         "traps": [{"name": trap.name, "sentence": trap.sentence} for trap in score.traps],
+        "records": str(job.run.path / "records" / f"{job.protocol}.jsonl"),
     } | _facts(score)
 
 
 def evaluation_results(score: Score, folder: Path) -> Path:
-    """The numbers laid out as the script released with pix2pix writes them, at `<folder>/<protocol>-<set>.txt`.
+    """The numbers as the script released with pix2pix writes them, at `<folder>/<set>/evaluation_results.txt`.
 
-    Three lines `Mean pixel accuracy: %f` and the like, then `name: acc = %f, iou = %f` for each class (nan where it has
-    no value); fractions. Raises OutputError where it cannot be written.
+    Fractions; a class without a value is nan, or 0 under the convention "reference", as there. Raises OutputError where
+    it cannot be written.
     """
     line, job = score.line, score.job
     heads = ("Mean pixel accuracy", "Mean class accuracy", "Mean class IoU")
     means = [f"{head}: {line.value(metric):f}" for head, metric in zip(heads, METRICS, strict=True)]
     by_class = zip(class_names(job), line.scores.accuracies, line.scores.ious, strict=True)
-    classes = [f"{name}: acc = {accuracy:f}, iou = {iou:f}" for name, accuracy, iou in by_class]
-    path = folder / f"{job.protocol}-{job.image_set.name}.txt"
+    classes = [f"{name:15}: acc = {accuracy:f}, iou = {iou:f}" for name, accuracy, iou in by_class]
+    path = folder / job.image_set.name / "evaluation_results.txt"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, ("\n".join([*means, *classes]) + "\n").encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, ("\n".join([*means, PER_CLASS, *classes]) + "\n").encode())
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror}): name another --evaluation-results.") from None
     return path

@@ -6,6 +6,7 @@ done before costs no network. Matrices add; which process counted an image chang
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -63,17 +64,23 @@ def measure_by_network(networks: Networks, ruler: Ruler, items: Sequence[Item], 
     shares = [items[i : i + SHARE] for i in range(0, len(items), SHARE)]
     context = multiprocessing.get_context("spawn")
     begin = (ruler, machine, context.Value("i", 0))
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin)
     parts = []
     try:
-        with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=begin) as pool:
-            for part in pool.map(_share, shares):
-                parts.append(part)
-                tick(len(part.ids))
+        for part in pool.map(_share, shares):
+            parts.append(part)
+            tick(len(part.ids))
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.terminate()  # else each would first finish its share
+        raise
     except BrokenProcessPool:
         raise OutputError(
             f"one of {processes} processes ended, probably for lack of memory: use fewer --processes or a smaller "
             "--batch-size; what was predicted is kept."
         ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
     return Measured.joined(parts)
 
 
@@ -91,6 +98,9 @@ _own: dict[str, Any] = {}  # of a process that takes shares: its work, or the mi
 
 def _begin(ruler: Ruler, machine: Machine, begun: "Counter[int]") -> None:
     """Load the scorer in a new process, on a device of its own where there are several."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of the terminal; the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with begun.get_lock():
         number = begun.value

@@ -8,7 +8,7 @@ from cgeval.metrics import METRICS, Interval
 from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.results import class_names
 from cgeval.protocols.scoring import Line, Score
-from cgeval.scorers.store import ScorerFile
+from cgeval.scorers.store import ScorerFile, ScorerInfo
 from cgeval.tables import table_lines
 
 HEADS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
@@ -53,7 +53,8 @@ def _way(job: Job) -> str:
     way = job.way
     if not isinstance(way, Ruler):
         place = "at the images' size, ids enlarged" if way.classified_at == "output" else "after enlarging the images"
-        return f"nearest of the {way.choice} colours by {way.distance}, {place} to the truth's size"
+        colours = "all colours" if way.choice == "all" else "the scored colours"
+        return f"nearest of {colours} by {way.distance}, {place} to the truth's size"
     if way.protocol == "paper":
         return "images enlarged to the truth's size, network there"
     width, height = way.scorer.info.size_px
@@ -63,7 +64,13 @@ def _way(job: Job) -> str:
 def _scorer(scorer: ScorerFile) -> str:
     iou = scorer.info.validation.get("class_iou", {}).get("value")
     own = f", class IoU {iou:.3f} on its own validation photos" if iou is not None else ""
-    return f"{scorer.info.name} ({scorer.info.kind}, sha256 {scorer.sha256[:12]}{own})"
+    return f"{scorer.info.name} ({network_of(scorer.info)}, sha256 {scorer.sha256[:12]}{own})"
+
+
+def network_of(info: ScorerInfo) -> str:
+    """The network in a few words, such as "segformer tu-resnet10t"."""
+    named = [str(info.arguments[key]) for key in ("architecture", "encoder", "name") if key in info.arguments]
+    return " ".join(named) or info.kind
 
 
 def _numbers(score: Score) -> list[str]:

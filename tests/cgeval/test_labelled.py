@@ -68,10 +68,20 @@ def test_camvid_as_it_comes(shared_data):
     assert {name: len(split.pairs()) for name, split in found.splits.items()} == {"train": 367, "val": 101, "test": 233}
 
 
-def test_another_label_set_may_be_named(tmp_path):
-    assert open_labelled(prepared(tmp_path / "d"), "camvid11").labels.name == "camvid11"
+def test_a_label_set_is_named_where_the_dataset_is_silent(tmp_path):
+    silent = ('label_domain = "A"', 'truth = "{split}_ids"', "paired = true")
+    assert open_labelled(prepared(tmp_path / "d", *silent), "camvid11").labels.name == "camvid11"
     with pytest.raises(ConfigError, match="no label set 'nonsense'"):
-        open_labelled(prepared(tmp_path / "e"), "nonsense")
+        open_labelled(prepared(tmp_path / "e", *silent), "nonsense")
+    with pytest.raises(LayoutError, match="does not say which label set"):
+        open_labelled(prepared(tmp_path / "f", *silent))
+
+
+def test_a_label_set_that_contradicts_the_dataset_is_refused(tmp_path):
+    root = prepared(tmp_path / "d")
+    assert open_labelled(root, "cityscapes").labels.name == "cityscapes"
+    with pytest.raises(ConfigError, match="are in label set 'cityscapes' and not in 'camvid11', as the dataset says"):
+        open_labelled(root, "camvid11")
 
 
 def test_a_dataset_of_horses_has_nothing_to_score(tmp_path):

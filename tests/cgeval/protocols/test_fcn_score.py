@@ -198,11 +198,14 @@ def test_json_has_every_row_and_no_number_that_json_does_not_know(run):
     assert np.sum(again[1]["rows"][0]["confusion_matrix"]) == 6 * 24 * 16
 
 
-def test_the_released_scripts_file_is_written_too(run, tmp_path):
+def test_the_released_scripts_file_is_written_as_it_writes_it(run, tmp_path):
     (score,) = fcn_score(run, Choices(direction="ba"), Sampling("reference"))
-    lines = evaluation_results(score, tmp_path / "out").read_text().splitlines()
+    path = evaluation_results(score, tmp_path / "out")
+    assert path == tmp_path / "out" / "test_BtoA" / "evaluation_results.txt"
+    lines = path.read_text().splitlines()
     assert lines[0] == f"Mean pixel accuracy: {score.line.value('pixel_accuracy'):.6f}"
     assert lines[2].startswith("Mean class IoU: 0.")
-    assert len(lines) == 3 + 11
-    assert lines[3].startswith("sky: acc = ")
-    assert ", iou = " in lines[3]
+    assert lines[3] == "************ Per class numbers below ************"
+    assert len(lines) == 4 + 11
+    assert lines[4].startswith("sky            : acc = ")
+    assert ", iou = " in lines[4]

@@ -1,5 +1,6 @@
 """A scorer is held against what is known of it: the paper's row for the paper's weights, its own validation else."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,28 +20,36 @@ CPU = Machine("cpu")
 def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CGEVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sharding, "load_scorer", NearestHalfColour)
-    return open_labelled(write_dataset(tmp_path / "data", n=3))
+    root = write_dataset(tmp_path / "data", n=3)
+    for folder in ("A", "B", "_ids"):
+        shutil.copytree(root / f"test{folder}", root / f"train{folder}")
+    return open_labelled(root)
 
 
-def known(value: float, n: int = 3) -> dict[str, object]:
+def validated(folder: Path, value: float, digest: str):
+    """A scorer that was trained on the dataset of that digest and reached that class IoU on its test split."""
     number = {"value": value, "low": value, "high": value}
-    return {"class_iou": number, "n": n, "split": "test", "convention": "cityscapes"}
+    known = {"class_iou": number, "n": 3, "split": "test", "convention": "cityscapes"}
+    return write_header(folder, validation=known, trained_on={"name": "data", "digest": digest})
 
 
 def test_a_scorer_that_still_does_what_it_did_passes(labelled, tmp_path):
     first = self_check(write_header(tmp_path / "unknown"), labelled, "test", None, CPU)
     assert (first.expected, first.passed) == ({}, True)
-    iou = first.line.value("class_iou")
+    iou, digest = first.line.value("class_iou"), labelled.digest("train")
     assert iou > 0.5
-    assert self_check(write_header(tmp_path / "same", validation=known(iou)), labelled, None, None, CPU).passed
-    assert not self_check(
-        write_header(tmp_path / "worse", validation=known(iou + 0.01)), labelled, None, None, CPU
-    ).passed
+    for value, passes in ((iou, True), (iou + 0.01, False)):
+        found = self_check(validated(tmp_path / f"s{value}", value, digest), labelled, None, None, CPU)
+        assert found.expected == {"class_iou": value}
+        assert found.passed == passes
 
 
 def test_numbers_of_other_photos_are_not_compared(labelled, tmp_path):
-    found = self_check(write_header(tmp_path / "other", validation=known(0.9, n=100)), labelled, "test", None, CPU)
-    assert found.expected == {}
+    elsewhere = validated(tmp_path / "elsewhere", 0.9, "0" * 64)
+    assert self_check(elsewhere, labelled, "test", None, CPU).expected == {}
+    here = validated(tmp_path / "here", 0.9, labelled.digest("train"))
+    assert self_check(here, labelled, "test", SIZE, CPU).expected == {}
+    assert self_check(here, labelled, "train", None, CPU).expected == {}
 
 
 def test_the_papers_weights_are_held_against_the_papers_row_at_256(labelled, tmp_path):
