@@ -37,12 +37,18 @@ class Claims:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Translations one way, and whose they are. direction: of the dataset's domains; notes: what a user should know."""
+    """Translations one way, and whose they are. direction: of the dataset's domains; notes: what a user should know.
+
+    split_count: images of the split that could have been translated, None without a dataset; missing_count: that many
+    of them were not.
+    """
 
     part: Part
     direction: str
     pairing: Pairing
     notes: tuple[str, ...] = ()
+    split_count: int | None = None
+    missing_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,7 @@ def _complete(each: Resolved, against: Against | None, claims: Claims) -> Resolv
         return each
     ids, there = ids_of(against.inputs(each.direction)), set(each.pairing.ids.values())
     missing = [image_id for image_id in ids if image_id not in there]
+    each = replace(each, split_count=len(ids), missing_count=len(missing))
     if not missing:
         return each
     told = (

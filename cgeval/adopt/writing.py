@@ -5,12 +5,13 @@ The run appears when all of its sets are whole, so that a folder that is half ad
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cgeval.adopt.against import Against, ids_of
 from cgeval.adopt.layouts import ForeignResults
 from cgeval.adopt.resolving import Claims, Resolved
 from cgeval.errors import ConfigError, DataError, RunError
-from cgeval.files import lock, sha256_file
+from cgeval.files import lock, sha256_file, write_json_atomic
 from cgeval.images import image_header, image_size, read_rgb
 from cgeval.runs import NAME, ImageSet, Run, RunInfo
 
@@ -70,6 +71,8 @@ class PlannedSet:
             "source": str(self.source.root.resolve()),
             "word": self.resolved.part.word,
             "pairing": self.resolved.pairing.how,
+            "split_count": self.resolved.split_count,
+            "missing_count": self.resolved.missing_count,
             "notes": list(self.notes),
             "source_formats": dict(Counter(each.format for each in self.pictures)),
             "source_sizes": dict(Counter(f"{each.size[0]}x{each.size[1]}" for each in self.pictures)),
@@ -135,8 +138,11 @@ def _there_already(run: Run, info: RunInfo, plans: Sequence[PlannedSet], overwri
     """Of each planned set, whether the run has it, of the same files and pairs; raises RunError for what cannot be."""
     there = {image_set.name: image_set for image_set in run.image_sets()}
     same = {planned.name: planned.name in there and planned.is_same(there[planned.name]) for planned in plans}
+    if _gains_dataset(run, info):
+        same = dict.fromkeys(same, False)
     if not all(same.values()):
-        _refuse_other(run, info)
+        _refuse_other(run, info, plans)
+        _refuse_other_dataset(run, info, plans, overwrite)
         _refuse_changed(run, [name for name in same if name in there and not same[name]], overwrite)
     return same
 
@@ -146,7 +152,17 @@ def _add(run: Run, info: RunInfo, plans: Sequence[PlannedSet], overwrite: bool) 
     for planned in plans:
         if not same[planned.name]:
             _write_set(run, planned, overwrite)
+    if _gains_dataset(run, info):
+        settings = {**run.info.settings, "pairing": info.settings["pairing"]}
+        run = Run(run.path, replace(run.info, dataset=info.dataset, settings=settings))
+        write_json_atomic(run.path / "run.json", asdict(run.info))
     return run, same
+
+
+def _gains_dataset(run: Run, info: RunInfo) -> bool:
+    """Whether the run was adopted against no dataset, and one is named now."""
+    adopted = run.info.producer.get("name") == PRODUCER
+    return adopted and not run.info.dataset.get("path") and bool(info.dataset.get("path"))
 
 
 def _write_set(run: Run, planned: PlannedSet, overwrite: bool) -> None:
@@ -189,20 +205,44 @@ def _about_files(pictures: Sequence[Picture]) -> Iterator[str]:
         yield f"sizes differ: {told}"
 
 
-def _refuse_other(run: Run, info: RunInfo) -> None:
-    """Raise RunError where the run is not of these results, this method and this dataset."""
-    source, maker = run.info.settings.get("source"), run.info.producer.get("name")
-    if maker != PRODUCER or source != info.settings["source"]:
-        what = f"adopted from {source}" if maker == PRODUCER else f"made by {maker}"
-        raise RunError(f"{run.path} is a run that was {what}: name a new folder for {info.settings['source']}.")
+def _refuse_other(run: Run, info: RunInfo, plans: Sequence[PlannedSet]) -> None:
+    """Raise RunError where the run is of another program or method, or has the same direction from another folder."""
+    source, maker = info.settings["source"], run.info.producer.get("name")
+    if maker != PRODUCER:
+        raise RunError(f"{run.path} is a run that was made by {maker}: name a new folder for {source}.")
+    directions = {planned.resolved.direction for planned in plans}
+    for there in run.image_sets():
+        if there.direction in directions and there.extra.get("source") != source:
+            raise RunError(
+                f"{run.path} holds {there.name}, which was adopted from {there.extra.get('source')}: name a new folder "
+                f"for {source}."
+            )
     if run.info.method != info.method:
         raise RunError(
             f"{run.path} has the method {run.info.method!r}, and yours is {info.method!r}: name a new folder, or add "
-            f"--method {run.info.method}."
+            f"--method {shlex.quote(run.info.method)}."
         )
-    if run.info.dataset.get("path") != info.dataset.get("path"):
-        before = run.info.dataset.get("path") or "no dataset"
+
+
+def _refuse_other_dataset(run: Run, info: RunInfo, plans: Sequence[PlannedSet], overwrite: bool) -> None:
+    """Raise RunError for another dataset; a run that has none gets one if all of its sets are to be replaced."""
+    before, path = run.info.dataset.get("path"), info.dataset.get("path")
+    if before == path:
+        return
+    if not _gains_dataset(run, info):
         raise RunError(f"{run.path} was adopted against {before}: name a new folder for the run, or that --dataset.")
+    if not overwrite:
+        raise RunError(
+            f"{run.path} was adopted against no dataset: add --overwrite to adopt it anew against {path}, or name a "
+            "new folder for the run."
+        )
+    names = {planned.name for planned in plans}
+    left = [there.name for there in run.image_sets() if there.name not in names]
+    if left:
+        raise RunError(
+            f"{run.path} was adopted against no dataset and would keep {' and '.join(left)} of that: name a new folder "
+            "for the run."
+        )
 
 
 def _refuse_changed(run: Run, names: Sequence[str], overwrite: bool) -> None:

@@ -1,5 +1,6 @@
 """`cgeval adopt`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -70,4 +71,5 @@ def _tell(adopted: "Adopted") -> None:
         click.echo(f"  {seal.name}: {seal.count} images from {each.word}{before}; paired by: {each.how}")
         for note in each.notes:
             click.echo(f"    note: {note}.")
-    click.echo(f"score it: cgeval fcn-score {run.path}")
+    dataset = "" if run.info.dataset.get("path") else " --dataset DIR"
+    click.echo(f"score it: cgeval fcn-score {shlex.quote(str(run.path))}{dataset}")

@@ -1,7 +1,9 @@
 """`cgeval runs | show | verify`."""
 
 import json
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ from tqdm import tqdm
 from cgeval.errors import CgevalError, RunError
 from cgeval.records import Current, current, read_records
 from cgeval.runs import ImageSet, Run, find_runs
-from cgeval.tables import print_table
+from cgeval.tables import print_table, table_lines
+
+COLUMNS = 100
+NO_BREAK = "\u00a0"
 
 
 @click.command()
@@ -47,12 +52,9 @@ def show(run_path: Path, as_json: bool) -> None:
     click.echo(f"dataset {info.dataset.get('name', '?')} at {info.dataset.get('path', '?')}\n")
     set_rows = [(s.name, s.direction, s.split, str(s.count), s.checkpoint or "-", s.index_sha256[:12]) for s in sets]
     print_table(("image set", "direction", "split", "images", "checkpoint", "seal"), set_rows)
-    if records:
+    for block in _blocks(records):
         click.echo()
-        print_table(
-            ("protocol", "metric", "image set", "value", "interval", "n", "superseded", "convention"),
-            [_row(c) for c in records],
-        )
+        _tell(block)
 
 
 @click.command()
@@ -88,17 +90,47 @@ def _plain(image_set: ImageSet) -> dict[str, Any]:
     return asdict(image_set) | {"path": str(image_set.path)}
 
 
-def _row(entry: Current) -> tuple[str, ...]:
-    r = entry.record
-    interval = _interval(r.low, r.high)
-    choices = ", ".join(f"{key} {_short(value)}" for key, value in r.convention.items())
-    return (r.protocol, r.metric, r.image_set, f"{r.value:.4f}", interval, str(r.n), str(entry.superseded), choices)
+def _blocks(records: Iterable[Current]) -> list[list[Current]]:
+    """The records by protocol, image set and convention, in the order in which these first came."""
+    blocks: dict[tuple[str, str, str], list[Current]] = {}
+    for entry in records:
+        protocol, _, image_set, convention = entry.record.key
+        blocks.setdefault((protocol, image_set, convention), []).append(entry)
+    return list(blocks.values())
+
+
+def _tell(block: Sequence[Current]) -> None:
+    """Print what the records share above a table of the metrics; what they do not share is a column of it."""
+    first = block[0].record
+    facts = {
+        "n": [str(entry.record.n) for entry in block],
+        "measured": [entry.record.created_at for entry in block],
+        "superseded": [str(entry.superseded) for entry in block],
+    }
+    shared = [f", {name} {values[0]}" for name, values in facts.items() if len(set(values)) == 1]
+    own = {name: values for name, values in facts.items() if len(set(values)) > 1}
+    click.echo(f"{first.protocol} of {first.image_set}{''.join(shared)}")
+    indent = "  "
+    for line in _wrapped([f"{key} {_short(value)}" for key, value in first.convention.items()], COLUMNS - len(indent)):
+        click.echo(indent + line)
+    records = [entry.record for entry in block]
+    numbers = [(r.metric, f"{r.value:.4f}", _interval(r.low, r.high)) for r in records]
+    rows = [(*row, *rest) for row, *rest in zip(numbers, *own.values(), strict=True)]
+    for line in table_lines(("metric", "value", "interval", *own), rows, numbers=(1,)):
+        click.echo(indent + line)
+
+
+def _wrapped(choices: Sequence[str], columns: int) -> list[str]:
+    """The choices in lines of at most so many columns; one that fits in a line is not broken."""
+    whole = [choice.replace(" ", NO_BREAK) if len(choice) < columns else choice for choice in choices]
+    lines = textwrap.wrap(", ".join(whole), columns, break_on_hyphens=False)
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _short(value: Any) -> str:
     """A digest by its first letters, anything else as it is."""
     text = str(value)
-    return text[:12] if len(text) == 64 else text
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
 def _interval(low: float | None, high: float | None) -> str:

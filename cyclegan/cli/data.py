@@ -1,5 +1,6 @@
 """`cyclegan data check | prepare | streets | download`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -78,7 +79,7 @@ def prepare(
     if photos is not None and labels is not None:
         if label_set_name is None:
             raise ConfigError("a folder pair needs --label-set: cityscapes, cityscapes19, camvid11, or a TOML file.")
-        found = work.find_folders(source / photos, source / labels, label_set_name, test_share)
+        found = work.find_folders(out.resolve().name, source / photos, source / labels, label_set_name, test_share)
     else:
         found = detect(source)
     done = work.prepare(found, out, size_px, skip_broken=skip_broken)
@@ -86,7 +87,7 @@ def prepare(
         click.echo(sentence, err=True)
     for label, share in done.shares.items():
         click.echo(f"  {label.id:5}  {label.name:22}{share:7.1%} of the pixels")
-    click.echo(f"{out} is ready: cyclegan data check {out}")
+    click.echo(f"{out} is ready: cyclegan data check {shlex.quote(str(out))}")
 
 
 @data.command()
@@ -100,7 +101,7 @@ def streets(out: Path, train: int, test: int, size_px: int, seed: int) -> None:
     from cyclegan.data.streets import write_streets
 
     write_streets(out, train=train, test=test, size_px=size_px, seed=seed)
-    click.echo(f"{out} is ready: cyclegan train demo RUN --data {out}")
+    click.echo(f"{out} is ready: cyclegan train demo RUN --data {shlex.quote(str(out))}")
 
 
 @data.command()

@@ -38,8 +38,11 @@ class Prepared:
     shares: Mapping[Label, float]
 
 
-def find_folders(photos: Path, labels: Path, label_set_name: str, test_share: float) -> Source:
-    """Any folder of photos and one of label maps with the same names; the test split is spread evenly over them."""
+def find_folders(name: str, photos: Path, labels: Path, label_set_name: str, test_share: float) -> Source:
+    """Any folder of photos and one of label maps with the same names; the test split is spread evenly over them.
+
+    name: what tables will call the dataset, as the folders tell nothing of it.
+    """
     pairs = pair_folders(photos, labels)
     if not 0 < test_share < 1:
         raise ConfigError(f"--test-share is {test_share}, and a number between 0 and 1 is expected, such as 0.1.")
@@ -48,9 +51,7 @@ def find_folders(photos: Path, labels: Path, label_set_name: str, test_share: fl
         picked = {len(pairs) - 1}
     test = [pair for i, pair in enumerate(pairs) if i in picked]
     train = [pair for i, pair in enumerate(pairs) if i not in picked]
-    return Source(
-        photos.resolve().parent.name, label_set(label_set_name), label_set_name, {"train": train, "test": test}
-    )
+    return Source(name, label_set(label_set_name), label_set_name, {"train": train, "test": test})
 
 
 def prepare(source: Source, out: Path, size_px: int, *, skip_broken: bool = False) -> Prepared:

@@ -114,9 +114,65 @@ def test_show_says_who_made_what_and_how_good_it_is(cgeval):
         ],
     ]
     assert table[6:] == [
-        ["protocol", "metric", "image set", "value", "interval", "n", "superseded", "convention"],
-        ["demo_score", "pixel_accuracy", "test_AtoB", "0.5000", "[0.4000, 0.6000]", "3", "1", "absent class left out"],
+        ["demo_score of test_AtoB, n 3, measured 2025-03-01T12:00:00Z, superseded 1"],
+        ["absent class left out"],
+        ["metric", "value", "interval"],
+        ["pixel_accuracy", "0.5000", "[0.4000, 0.6000]"],
     ]
+
+
+FCN = {
+    "absent class": "cityscapes",
+    "label set": "cityscapes",
+    "truth": "94329397656e",
+    "scorer": "a-scorer-of-a-name-that-is-rather-long",
+    "scorer_sha256": "289571872595" + "0" * 52,
+}
+
+
+def shown(cgeval, path: Path) -> str:
+    """What show prints of the records."""
+    code, out, _ = cgeval("show", path)
+    assert code == 0
+    return out.split("seal\n")[1].split("\n\n", 1)[1]
+
+
+def test_show_tells_a_convention_once_above_the_metrics_that_share_it(cgeval, tmp_path):
+    run = new_run(tmp_path / "a", "x")
+    for metric, value in (("pixel_accuracy", 0.75), ("class_iou", 0.25)):
+        append_record(run.path, replace(RECORD, metric=metric, value=value, low=None, high=None, convention=FCN))
+    append_record(run.path, replace(RECORD, metric="fid", value=45.5, low=None, high=None, convention={}))
+    assert shown(cgeval, run.path) == (
+        f"{RECORD.protocol} of {RECORD.image_set}, n {RECORD.n}, measured {RECORD.created_at}, superseded 0\n"
+        "  absent class cityscapes, label set cityscapes, truth 94329397656e,\n"
+        "  scorer a-scorer-of-a-name-that-is-rather-long, scorer_sha256 289571872595\n"
+        "  metric           value  interval\n"
+        "  pixel_accuracy  0.7500  -\n"
+        "  class_iou       0.2500  -\n"
+        "\n"
+        f"{RECORD.protocol} of {RECORD.image_set}, n {RECORD.n}, measured {RECORD.created_at}, superseded 0\n"
+        "  metric    value  interval\n"
+        "  fid     45.5000  -\n"
+    )
+
+
+def test_show_is_no_wider_than_a_page_whatever_the_convention_says(cgeval, tmp_path):
+    run = new_run(tmp_path / "a", "x")
+    long = {"note": "word " * 60, "path": "/data" * 60, "plain": "kept together"}
+    append_record(run.path, replace(RECORD, convention=long))
+    out = shown(cgeval, run.path)
+    assert max(map(len, out.splitlines())) == 100
+    assert "plain kept together" in out
+
+
+def test_show_gives_what_the_metrics_do_not_share_a_column(cgeval, tmp_path):
+    run = new_run(tmp_path / "a", "x")
+    for metric, n in (("one", 3), ("one", 4), ("two", 5)):
+        append_record(run.path, replace(RECORD, metric=metric, n=n))
+    table = rows(shown(cgeval, run.path))
+    assert table[0] == [f"{RECORD.protocol} of {RECORD.image_set}, measured {RECORD.created_at}"]
+    assert table[-3] == ["metric", "value", "interval", "n", "superseded"]
+    assert [(row[0], *row[-2:]) for row in table[-2:]] == [("one", "4", "1"), ("two", "5", "0")]
 
 
 def test_show_of_a_bare_run(cgeval, tmp_path):

@@ -138,12 +138,23 @@ def test_prepare_makes_a_dataset_that_check_calls_paired(data, pairs, tmp_path):
         f"{tmp_path}/out is ready: cyclegan data check {tmp_path}/out\n",
     )
     assert data("check", tmp_path / "out")[1] == (
-        "own: paired, A = labels, B = photos\n"
+        "out: paired, A = labels, B = photos\n"
         "  train      3 of A      3 of B\n"
         "  test       1 of A      1 of B\n"
         "  A is resized with nearest (label maps)\n"
         "  B is resized with bicubic\n"
     )
+
+
+def test_a_folder_pair_is_called_as_the_folder_it_becomes(data, pairs, tmp_path, monkeypatch):
+    """`--photos test/aerial --labels test/map` would make every such dataset a "test"."""
+    (tmp_path / "kitchens").mkdir()
+    monkeypatch.chdir(tmp_path / "kitchens")
+    folders = ("--photos", "own/rgb", "--labels", "own/gt", "--size", "16", "--label-set", "camvid11")
+    assert data("prepare", tmp_path, "../my kitchens", *folders)[1].endswith(
+        "../my kitchens is ready: cyclegan data check '../my kitchens'\n"
+    )
+    assert tomllib.loads((tmp_path / "my kitchens" / "dataset.toml").read_text())["name"] == "my kitchens"
 
 
 def test_prepare_tells_what_it_skipped(data, pairs, tmp_path):

@@ -83,7 +83,7 @@ def torchs_nearest(ids: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def from_pairs(root: Path, label_set_name: str = "camvid11", share: float = 0.1) -> module.Source:
-    return find_folders(root / "photos", root / "labels", label_set_name, share)
+    return find_folders(root.name, root / "photos", root / "labels", label_set_name, share)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -376,7 +376,7 @@ def cut_label(root: Path) -> None:
 
 
 MISTAKES = {
-    wrong_id: r"labels/4\.png holds the id 20 \(12 unknown\), which 'camvid11' does not have",
+    wrong_id: r"labels/4\.png holds 12 ids, such as 20, that label set 'camvid11' does not have",
     wrong_size: r"photos/4\.jpg is 62 x 32 and its label map 64 x 32",
     wrong_colour: r"labels/4\.png: 100\.0% of the pixels have 1 colours",
     empty_photo: r"photos/4\.jpg is empty",
@@ -466,7 +466,7 @@ def slow(*arguments):
     time.sleep(0.2)
 module.write_pair = slow
 root = Path(sys.argv[1])
-module.prepare(module.find_folders(root / "photos", root / "labels", "camvid11", 0.1), Path(sys.argv[2]), 16)
+module.prepare(module.find_folders(root.name, root / "photos", root / "labels", "camvid11", 0.1), Path(sys.argv[2]), 16)
 """
 
 

@@ -334,6 +334,20 @@ def test_missing_results_are_counted_and_need_a_word(tmp_path, streets):
     assert [row.id for row in adopted.run.image_set("test_AtoB").rows] == [IDS[0], IDS[2]]
 
 
+@pytest.mark.parametrize(("names", "partial", "counts"), [(["a_1", "b_1"], True, (4, 2)), (BY_LAST, False, (4, 0))])
+def test_the_seal_says_how_many_images_of_the_split_are_missing(tmp_path, streets, names, partial, counts):
+    folder = results(tmp_path / "results", "pytorch", {name: BY_LAST[name] for name in names})
+    adopt(folder, tmp_path / "run", dataset=streets, claims=Claims(partial=partial))
+    extra = Run.open(tmp_path / "run").image_set("test_AtoB").extra
+    assert (extra["split_count"], extra["missing_count"]) == counts
+
+
+def test_without_a_dataset_nobody_knows_how_many_images_the_split_has(tmp_path):
+    adopted = adopt(results(tmp_path / "results", "pytorch", BY_LAST), tmp_path / "run")
+    extra = adopted.run.image_set("test_AtoB").extra
+    assert (extra["split_count"], extra["missing_count"]) == (None, 0)
+
+
 def test_fifty_results_remind_of_the_references_default(tmp_path):
     root = dataset(tmp_path / "maps", [str(n) for n in range(60)], px=8)
     folder = results(tmp_path / "results", "flat", {str(n): n for n in range(50)}, px=8)
@@ -436,6 +450,60 @@ def test_another_source_method_or_dataset_needs_another_run(tmp_path, streets):
         adopt(folder, tmp_path / "run", method="CoGAN", claims=renamed)
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_run_without_a_dataset_gets_one_when_told_to(tmp_path, paired):
+    """Unpaired, the sets are the same with a dataset and without: what the run says of it is not."""
+    root = dataset(tmp_path / "streets", ["1", "2"], paired=paired)
+    folder = results(tmp_path / "results", "pytorch", {"1": 0, "2": 1})
+    adopt(folder, tmp_path / "run")
+    made = Run.open(tmp_path / "run").info.created_at
+    with pytest.raises(
+        RunError, match=r"adopted against no dataset: add --overwrite to adopt it anew against .*streets"
+    ):
+        adopt(folder, tmp_path / "run", dataset=root)
+    assert Run.open(tmp_path / "run").info.dataset["name"] == "unknown"
+    adopted = adopt(folder, tmp_path / "run", dataset=root, overwrite=True)
+    run = Run.open(tmp_path / "run")
+    assert adopted.run == run
+    assert (run.info.dataset["name"], run.info.dataset["path"], run.info.created_at) == ("streets", str(root), made)
+    assert run.info.settings["pairing"] == {"test_AtoB": "their names"}
+    assert [row.target for row in run.image_set("test_AtoB").rows] == (["1", "2"] if paired else [None, None])
+    assert [s.unchanged for s in adopt(folder, tmp_path / "run", dataset=root).sets] == [True]
+
+
+def test_a_run_does_not_get_a_dataset_for_a_part_of_its_sets(tmp_path, streets):
+    folder = both_ways(tmp_path / "results", {"a_1": (0, 0), "a_2": (1, 1), "b_1": (2, 2), "b_2": (3, 3)})
+    adopt(folder, tmp_path / "run")
+    with pytest.raises(RunError, match="would keep test_BtoA of that: name a new folder"):
+        adopt(folder, tmp_path / "run", dataset=streets, claims=Claims("ab"), overwrite=True)
+    adopt(folder, tmp_path / "run", dataset=streets, overwrite=True)
+    assert [len(content(Run.open(tmp_path / "run"), name)) for name in ("test_AtoB", "test_BtoA")] == [4, 4]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_two_folders_of_one_method_share_a_run_if_they_go_opposite_ways(tmp_path, streets, named):
+    root = streets if named else None
+    ab, ba = (results(tmp_path / way, "flat", BY_LAST) for way in ("ab", "ba"))
+    adopt(ab, tmp_path / "run", method="CoGAN", dataset=root, claims=Claims("ab"))
+    with pytest.raises(RunError, match="has the method 'CoGAN', and yours is 'facades'"):
+        adopt(ba, tmp_path / "run", dataset=root, claims=Claims("ba"))
+    run = adopt(ba, tmp_path / "run", method="CoGAN", dataset=root, claims=Claims("ba")).run
+    assert [(s.name, s.extra["source"]) for s in run.image_sets()] == [("test_AtoB", str(ab)), ("test_BtoA", str(ba))]
+    for folder, way in ((ab, "ab"), (ba, "ba")):
+        again = adopt(folder, tmp_path / "run", method="CoGAN", dataset=root, claims=Claims(way))
+        assert [s.unchanged for s in again.sets] == [True]
+    save(ba / "a_1.png", photo(9))
+    with pytest.raises(RunError, match=r"holds test_AtoB, which was adopted from .*ab/facades: name a new folder"):
+        adopt(ba, tmp_path / "run", method="CoGAN", dataset=root, claims=Claims("ab"), overwrite=True)
+
+
+def test_the_opposite_way_of_another_dataset_needs_another_run(tmp_path, streets):
+    other = dataset(tmp_path / "other", IDS)
+    adopt(results(tmp_path / "ab", "flat", BY_LAST), tmp_path / "run", dataset=streets, claims=Claims("ab"))
+    with pytest.raises(RunError, match=r"was adopted against .*streets: name a new folder"):
+        adopt(results(tmp_path / "ba", "flat", BY_LAST), tmp_path / "run", dataset=other, claims=Claims("ba"))
+
+
 def test_a_run_of_another_program_is_left_alone(tmp_path, streets):
     Run.create(tmp_path / "run", method="cyclegan", dataset={}, producer={"name": "cyclegan"})
     with pytest.raises(RunError, match="is a run that was made by cyclegan: name a new folder"):
@@ -532,6 +600,12 @@ def test_the_command_says_what_it_saw_and_what_to_do_next(cgeval, tmp_path, stre
     assert "adopted before and unchanged" in out
     assert cgeval("verify", "runs/cogan")[0] == 0
     assert json.loads(cgeval("show", "runs/cogan", "--json")[1])["run"]["method"] == "CoGAN"
+
+
+def test_the_next_step_can_be_typed_as_it_stands(cgeval, tmp_path):
+    results(tmp_path / "results", "flat", BY_LAST)
+    code, out, _ = cgeval("adopt", "results", "runs/my run", "--direction", "ab")
+    assert (code, out.splitlines()[-1]) == (0, "score it: cgeval fcn-score 'runs/my run' --dataset DIR")
 
 
 def test_the_commands_notes_are_told(cgeval, tmp_path, streets):
