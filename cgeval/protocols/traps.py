@@ -24,6 +24,10 @@ PAPER_SIDE = 256
 FULL_WIDTH = 512  # truth wider than this is of a full-resolution dataset
 MOSTLY, HARDLY = 0.9, 0.1  # one class: its share of what is predicted, and the accuracy over all the others
 OFTEN, CLEARLY, FEWEST = 0.8, 0.05, 8  # off by one: images that gain, their mean gain, how many images it takes
+COPIES = 4  # equal images: how many of them it takes
+# Wrong kind: label maps that a generator drew lie 10 from their palette, and the photos of drawn streets, which are the
+# nearest to one, 23 (CamVid's own 51). Of a black or a grey picture all pixels may be in the palette, but few colours.
+FAR, EXACT, SEVERAL = 18, 0.95, 3
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,51 @@ class Trap:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Number:
+    """A score and the ends of its interval, None without one; fractions."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def is_clearly_below(self, other: "Number") -> bool:
+        """Whether the intervals do not touch; never without intervals."""
+        return self.high is not None and other.low is not None and self.high < other.low
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a row of the table says of some images."""
+
+    pixel_accuracy: Number
+    class_iou: Number
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How the colours of some images lie to the label set's palette.
+
+    distance: of a pixel to the nearest of its colours, by L2, the median; exact: share of pixels that are one of them;
+    different: how many of them occur.
+    """
+
+    distance: float
+    exact: float
+    different: int
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What is known of a score. Sizes are (width, height) in pixels, each different one once.
 
     scorer_kind, scorer_size_px: None where labels are told by colour. source_formats: how many predictions came as
     "JPEG", "PNG", ... before they were adopted. counts: int64 [K + 1, K + 1] over all images, void last, rows = truth.
-    predicted, truth: thumbnails uint8 [n, 32, 64] of the class maps in the order of the set, None to leave out the
-    check that needs them.
+    predicted, truth: thumbnails uint8 [n, 32, 64] of the class maps in the order of the set.
+
+    own: the run's row; ceiling, shuffled: those of real pictures, and of such of other scenes, over the same images.
+    as_the_ceiling: how many of the images have the matrix that the ceiling has of the same truth, seen as more than
+    one class. missing: how many images the set lacks, and how many the split has. Of None nothing is said.
     """
 
     direction: Direction
@@ -53,10 +94,17 @@ class Evidence:
     counts: NDArray[np.int64]
     scorer_kind: str | None = None
     scorer_size_px: Size | None = None
+    scorer_dataset: str | None = None
     source_formats: Mapping[str, int] = field(default_factory=dict)
     truth_is_colour_coded: bool = False
     predicted: NDArray[np.uint8] | None = None
     truth: NDArray[np.uint8] | None = None
+    own: Standing | None = None
+    ceiling: Standing | None = None
+    shuffled: Standing | None = None
+    as_the_ceiling: tuple[int, int] | None = None
+    colours: Colours | None = None
+    missing: tuple[int, int] | None = None
 
 
 def thumbnail(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -68,26 +116,131 @@ def thumbnail(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def find_traps(evidence: Evidence) -> list[Trap]:
     """The traps that the facts speak for, causes before symptoms; none is the rule."""
     checks = (
+        _partial_set,
+        _wrong_kind,
+        _own_images,
+        _above_the_ceiling,
         _resized_truth,
         _colour_truth,
         _full_resolution,
         _not_enlarged,
         _jpeg,
         _off_by_one,
+        _equal_images,
         _one_class,
         _swapped_classes,
+        _below_shuffled,
     )
     return [trap for trap in (check(evidence) for check in checks) if trap is not None]
 
 
+def _partial_set(evidence: Evidence) -> Trap | None:
+    missing, split = evidence.missing or (0, 0)
+    if missing <= 0:
+        return None
+    return Trap(
+        "partial set",
+        f"The set has {split - missing} of the split's {split} images: compare it only with scores of the same images.",
+    )
+
+
+def _wrong_kind(evidence: Evidence) -> Trap | None:
+    colours = evidence.colours
+    if colours is None:
+        return None
+    if evidence.direction == "photo -> labels" and colours.distance > FAR:
+        return Trap(
+            "wrong kind of image",
+            f"Half of the pixels are {colours.distance:.0f} or more (L2) from all colours of {evidence.labels.name}: "
+            "these look like photos and not like label maps (was --direction the wrong way round?), or like maps in "
+            "another palette or of an untrained generator.",
+        )
+    if evidence.direction == "labels -> photo" and colours.exact > EXACT and colours.different >= SEVERAL:
+        return Trap(
+            "wrong kind of image",
+            f"{colours.exact:.3f} of the pixels have exactly a colour of {evidence.labels.name}: these look like label "
+            "maps and not like photos; was --direction the wrong way round?",
+        )
+    return None
+
+
+def _own_images(evidence: Evidence) -> Trap | None:
+    """A ceiling of 1 is what a perfect generator reaches too."""
+    same, total = evidence.as_the_ceiling or (0, 0)
+    ceiling = evidence.ceiling
+    if ceiling is None or total < FEWEST or same <= MOSTLY * total or ceiling.pixel_accuracy.value >= 1:
+        return None
+    real = _real(evidence)
+    return Trap(
+        "the dataset's own images",
+        f"{same} of {total} images are seen exactly as the dataset's own {real} of the same scenes (equal confusion "
+        f"matrices): real {real} were probably adopted as translations.",
+    )
+
+
+def _above_the_ceiling(evidence: Evidence) -> Trap | None:
+    own, ceiling = evidence.own, evidence.ceiling
+    if own is None or ceiling is None or not ceiling.class_iou.is_clearly_below(own.class_iou):
+        return None
+    real = _real(evidence)
+    return Trap(
+        "above the ceiling",
+        f"The images score above the real {real} at their size (class IoU {own.class_iou.value:.3f} against "
+        f"{ceiling.class_iou.value:.3f}): they are probably real {real}, or not of the size that was translated.",
+    )
+
+
+def _below_shuffled(evidence: Evidence) -> Trap | None:
+    own, shuffled = evidence.own, evidence.shuffled
+    if own is None or shuffled is None:
+        return None
+    if own.pixel_accuracy.is_clearly_below(shuffled.pixel_accuracy):
+        theirs = f"{shuffled.pixel_accuracy.value:.3f} of the pixels"
+        ours = f"{own.pixel_accuracy.value:.3f}"
+    elif own.class_iou.is_clearly_below(shuffled.class_iou):
+        theirs, ours = f"class IoU {shuffled.class_iou.value:.3f}", f"{own.class_iou.value:.3f}"
+    else:
+        return None
+    real = _real(evidence)
+    seen = "seen as photos yet" if real == "photos" else "the label maps of their photos yet"
+    return Trap(
+        "below shuffled",
+        f"Unrelated real {real} agree better with these label maps ({theirs}) than the translations do ({ours}): the "
+        f"score shows what all scenes share, and these images are not {seen}.",
+    )
+
+
+def _real(evidence: Evidence) -> str:
+    """What the pictures of the ceiling are."""
+    return "photos" if evidence.direction == "labels -> photo" else "label maps"
+
+
 def _resized_truth(evidence: Evidence) -> Trap | None:
-    if not _is_cityscapes(evidence) or set(evidence.truth_sizes) <= {CITYSCAPES_SIZE}:
+    if not _is_cityscapes(evidence):
+        return _truth_resized_with_the_images(evidence)
+    if set(evidence.truth_sizes) <= {CITYSCAPES_SIZE}:
         return None
     return Trap(
         "resized truth",
         f"The truth is {_told(evidence.truth_sizes)}, and Cityscapes' label maps are {_told([CITYSCAPES_SIZE])}: small "
         "things are lost when labels shrink, and the paper never resizes the truth, so these numbers cannot be "
         "compared with published ones; take the labelIds files of gtFine as they come.",
+    )
+
+
+def _truth_resized_with_the_images(evidence: Evidence) -> Trap | None:
+    """The truth is as small as the images, and the scorer learned from larger photos of the same dataset."""
+    trained, sizes = evidence.scorer_size_px, evidence.truth_sizes
+    same = (evidence.scorer_dataset or "").lower() == evidence.dataset.lower()
+    if trained is None or not same or not sizes or not set(sizes) <= set(evidence.image_sizes):
+        return None
+    if not all(width < trained[0] and height < trained[1] for width, height in sizes):
+        return None
+    return Trap(
+        "resized truth",
+        f"The truth is {_told(sizes)}, as small as the images, and the scorer learned from photos of "
+        f"{_told([trained])}: the label maps were probably resized with the images, and small things are lost when "
+        "labels shrink; score against the label maps as the dataset has them.",
     )
 
 
@@ -165,6 +318,21 @@ def _off_by_one(evidence: Evidence) -> Trap | None:
                 "counted from 0 on one side and from 1 on the other; pair them anew.",
             )
     return None
+
+
+def _equal_images(evidence: Evidence) -> Trap | None:
+    """A single class says less: a weak scorer may see no other where the truth has little else."""
+    predicted, truth = evidence.predicted, evidence.truth
+    if predicted is None or truth is None or len(predicted) < COPIES:
+        return None
+    alike, various = (predicted == predicted[0]).all(), (truth != truth[0]).any()
+    if not alike or not various or len(np.unique(predicted[0])) == 1:
+        return None
+    return Trap(
+        "equal images",
+        f"All {len(predicted)} images are seen alike, and their label maps are not: the generator has collapsed, or "
+        "one file was copied.",
+    )
 
 
 def _one_class(evidence: Evidence) -> Trap | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cgeval.images import find_images, read_ids
 from cgeval.labels import label_set
 from cgeval.metrics import best_permutation
-from cgeval.protocols.traps import Evidence, find_traps, thumbnail
+from cgeval.protocols.traps import Colours, Evidence, Number, Standing, find_traps, thumbnail
 
 CITYSCAPES, SCORED, CAMVID = label_set("cityscapes"), label_set("cityscapes19"), label_set("camvid11")
 NAMES = [label.name for label in CITYSCAPES.classes]
@@ -129,6 +129,21 @@ def test_another_dataset_in_the_labels_of_cityscapes_has_the_size_that_it_has():
     assert "resized truth" not in names(replace(STREETS_RUN, truth_sizes={(128, 128), (64, 64)}))
 
 
+def test_truth_as_small_as_the_images_was_resized_if_the_scorer_knows_larger_photos_of_the_dataset():
+    run = replace(CAMVID_RUN, image_sizes={(128, 96)}, truth_sizes={(128, 96)}, scorer_dataset="CamVid")
+    assert names(run) == ["resized truth"]
+    assert "128x96, as small as the images" in sentence(run, "resized truth")
+    assert "240x180" in sentence(run, "resized truth")
+    assert names(replace(run, scorer_dataset="cityscapes")) == []  # of whose size nothing follows
+    assert names(replace(run, scorer_size_px=(128, 96))) == []
+    assert names(replace(run, truth_sizes={(480, 360)})) == []
+    assert names(replace(run, direction="photo -> labels", scorer_size_px=None)) == []
+
+
+def test_drawn_streets_of_128_px_translated_at_64_have_the_truth_that_they_have():
+    assert names(replace(STREETS_RUN, image_sizes={(64, 64)}, scorer_dataset="streets")) == []
+
+
 def test_a_truth_far_smaller_than_the_scorer_was_trained_on_leaves_predictions_small():
     run = replace(CAMVID_RUN, protocol="paper", truth_sizes={(96, 72)})
     assert names(run) == ["predictions not enlarged"]
@@ -143,6 +158,88 @@ def test_predictions_are_enlarged_by_the_other_protocol_or_by_a_truth_of_about_t
 
 def test_one_cause_is_told_once():
     assert names(replace(CITYSCAPES_RUN, truth_sizes={(256, 128)})) == ["resized truth"]
+
+
+# Beside the score
+
+
+def standing(accuracy, iou, half=0.02):
+    return Standing(*(Number(value, value - half, value + half) for value in (accuracy, iou)))
+
+
+NO_INTERVAL = Standing(Number(0.4, None, None), Number(0.1, None, None))
+
+
+def test_translations_worse_than_unrelated_photos_are_told_with_both_numbers():
+    told = sentence(replace(CAMVID_RUN, own=standing(0.447, 0.2), shuffled=standing(0.555, 0.19)), "below shuffled")
+    assert "Unrelated real photos agree better" in told
+    assert "(0.555 of the pixels) than the translations do (0.447)" in told
+    told = sentence(replace(CAMVID_RUN, own=standing(0.55, 0.12), shuffled=standing(0.555, 0.19)), "below shuffled")
+    assert "(class IoU 0.190) than the translations do (0.120)" in told
+    told = sentence(replace(TO_LABELS, own=standing(0.4, 0.1), shuffled=standing(0.5, 0.1)), "below shuffled")
+    assert "Unrelated real label maps" in told
+
+
+def test_translations_about_as_good_as_unrelated_photos_or_better_are_not_below_them():
+    for own in (standing(0.54, 0.18), standing(0.7, 0.4), NO_INTERVAL):
+        assert names(replace(CAMVID_RUN, own=own, shuffled=standing(0.555, 0.19))) == []
+    assert names(replace(CAMVID_RUN, own=standing(0.1, 0.01))) == []
+
+
+def test_a_score_above_real_photos_is_told_with_both_numbers():
+    told = sentence(replace(CAMVID_RUN, own=standing(0.8, 0.51), ceiling=standing(0.8, 0.46)), "above the ceiling")
+    assert "above the real photos at their size (class IoU 0.510 against 0.460)" in told
+    assert "real label maps" in sentence(
+        replace(TO_LABELS, own=standing(0.9, 0.9), ceiling=standing(0.8, 0.8)), "above the ceiling"
+    )
+
+
+def test_a_score_about_the_ceiling_is_a_good_one():
+    for own in (standing(0.8, 0.49), standing(0.8, 0.3), NO_INTERVAL):
+        assert names(replace(CAMVID_RUN, own=own, ceiling=standing(0.8, 0.46))) == []
+
+
+def test_images_that_are_seen_as_the_datasets_own_are_the_datasets_own():
+    run = replace(CAMVID_RUN, own=standing(0.8, 0.5), ceiling=standing(0.8, 0.5), as_the_ceiling=(19, 20))
+    told = sentence(run, "the dataset's own images")
+    assert "19 of 20 images are seen exactly as the dataset's own photos" in told
+    labels = replace(run, direction="photo -> labels", scorer_kind=None, scorer_size_px=None)
+    assert "real label maps were probably adopted" in sentence(labels, "the dataset's own images")
+
+
+def test_a_few_equal_matrices_or_a_perfect_score_are_no_sign_of_real_images():
+    run = replace(CAMVID_RUN, ceiling=standing(0.8, 0.5), as_the_ceiling=(20, 20))
+    assert names(replace(run, as_the_ceiling=(18, 20))) == []
+    assert names(replace(run, as_the_ceiling=(7, 7))) == []
+    assert names(replace(run, ceiling=standing(1.0, 1.0))) == []
+    assert names(replace(run, ceiling=None)) == []
+
+
+def test_a_set_without_some_of_its_images_is_comparable_only_with_itself():
+    told = sentence(replace(CITYSCAPES_RUN, missing=(100, 500)), "partial set")
+    assert "400 of the split's 500 images" in told
+    assert names(replace(CITYSCAPES_RUN, missing=(0, 500))) == []
+
+
+# Kinds of images
+
+
+def test_photos_as_label_maps_and_label_maps_as_photos_are_of_the_wrong_kind():
+    photos = replace(TO_LABELS, colours=Colours(35.8, 0.0002, 5))
+    assert "36 or more (L2) from all colours of cityscapes: these look like photos" in sentence(
+        photos, "wrong kind of image"
+    )
+    maps = replace(CITYSCAPES_RUN, colours=Colours(0, 0.998, 14))
+    assert "0.998 of the pixels have exactly a colour of cityscapes: these look like label maps" in sentence(
+        maps, "wrong kind of image"
+    )
+
+
+def test_images_of_the_right_kind_and_pictures_of_nothing_are_not_of_the_wrong_kind():
+    for to_labels in (Colours(0, 1, 14), Colours(10.6, 0.003, 9)):
+        assert names(replace(TO_LABELS, colours=to_labels)) == []
+    for to_photos in (Colours(28.3, 0.0002, 4), Colours(0, 1, 1), Colours(0, 0.9, 9)):  # black all over; partly drawn
+        assert names(replace(CITYSCAPES_RUN, colours=to_photos)) == []
 
 
 # Files
@@ -333,7 +430,7 @@ def test_void_is_neither_agreement_nor_disagreement():
 
 def test_a_picture_that_is_the_same_for_every_input_is_not_off_by_one():
     maps = scenes(40)
-    assert names(paired(np.repeat(maps[:1], 40, axis=0), maps)) == []
+    assert names(paired(np.repeat(maps[:1], 40, axis=0), maps)) == ["equal images"]
 
 
 @pytest.fixture(scope="module")
@@ -363,7 +460,22 @@ def test_a_video_seen_through_crooked_glasses_is_not_off_by_one(camvid_maps):
         "half a step late": half_a_step_late,
     }
     for name, each in predictions.items():
-        assert names(paired(each, camvid_maps)) == [], name
+        assert "off-by-one names" not in names(paired(each, camvid_maps)), name
+
+
+# Equal images
+
+
+def test_images_that_are_all_seen_alike_are_told_unless_their_truth_is_alike_too():
+    maps = scenes(5)
+    run = paired(np.repeat(maps[:1], 5, axis=0), maps)
+    assert "All 5 images are seen alike" in sentence(run, "equal images")
+    assert names(paired(np.repeat(maps[:1], 5, axis=0), np.repeat(maps[1:2], 5, axis=0))) == []
+    assert names(paired(np.repeat(maps[:1], 3, axis=0), maps[:3])) == []
+    almost = np.repeat(maps[:1], 5, axis=0)
+    almost[4, 0, 0] += 1
+    assert names(paired(almost, maps)) == []
+    assert names(paired(np.zeros_like(maps), maps)) == []  # told by "one class", where it is a mistake
 
 
 # Thumbnails
