@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from cgeval.tables import print_table
 
 if TYPE_CHECKING:
     from cgeval.protocols.self_check import SelfCheck
+    from cgeval.scorers.recipe import Recipe
     from cgeval.scorers.store import ScorerFile, ScorerInfo
 
 
@@ -23,7 +25,7 @@ def scorer() -> None:
 @scorer.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--resume", is_flag=True, help="Go on with what was begun in OUT.")
+@click.option("--resume", is_flag=True, help="Go on with what was begun in OUT, by its settings.")
 @click.option("--architecture", help="Of segmentation_models_pytorch: segformer (default), unet, fpn, ...")
 @click.option("--encoder", help="Of segmentation_models_pytorch, by name; default: tu-resnet10t.")
 @click.option("--encoder-weights", help="none (default), imagenet (needs a network), or a file of them.")
@@ -53,12 +55,10 @@ def train(
 
     Validates on the val split or a held-out tenth of train, keeps the best, and never looks at test.
     """
-    from cgeval.scorers.recipe import recipe_of
-
     named = {"architecture": architecture, "encoder": encoder, "encoder_weights": encoder_weights}
     given = named | {"size_px": _size(size_px), "minutes": minutes, "epochs": epochs}
     settings = {key: value for key, value in given.items() if value is not None}
-    recipe = recipe_of(settings | dict(_change(change) for change in changes))
+    recipe = _recipe(settings | dict(_change(change) for change in changes), out if resume else None)
     if show_settings:
         click.echo("\n".join(f"{key} = {value}" for key, value in recipe.to_dict().items()))
         return
@@ -173,6 +173,17 @@ def check(
         click.get_current_context().exit(1)
 
 
+def _recipe(settings: dict[str, Any], begun: Path | None) -> "Recipe":
+    """The recipe of what was typed, and for the rest what was begun in that folder, or the defaults."""
+    from cgeval.scorers.recipe import recipe_of
+    from cgeval.scorers.store import FILE
+    from cgeval.scorers.training_state import recipe_over_begun
+
+    if begun is None or (begun / FILE).exists():
+        return recipe_of(settings)
+    return recipe_over_begun(begun, settings)
+
+
 def _size(text: str | None) -> list[int] | None:
     """[width, height] of "480x360"; raises ConfigError for another text."""
     if text is None:
@@ -244,22 +255,46 @@ def _iou(info: "ScorerInfo") -> str:
 
 def _told(file: "ScorerFile") -> dict[str, Any]:
     info = file.info
-    validation = {
-        key: info.validation[key] for key in ("pixel_accuracy", "class_accuracy", "class_iou") if info.validation
-    }
-    numbers = ", ".join(f"{key} {value['value']:.3f}" for key, value in validation.items())
     row = dict(zip(("name", "network", "label set", "classes", "size", "protocol"), _row(file), strict=False))
     return row | {
         "classes": ", ".join(label.name for label in info.labels.classes),
         "parameters": f"{info.parameters:,}",
-        "trained on": _pairs({key: value for key, value in info.trained_on.items() if key not in ("digest", "recipe")}),
-        "validation": f"{numbers} on {info.validation.get('n')} photos of {info.validation.get('split')}"
-        if numbers
-        else "-",
+        "trained on": _trained_on(info.trained_on),
+        "validation": _validation(info.validation),
         "source": _pairs(info.source),
         "made": f"{info.created_at} by {info.producer}",
         "sha256": file.sha256,
     }
+
+
+def _trained_on(facts: Mapping[str, Any]) -> str:
+    """ "camvid, split train, 367 photos, 2,153 steps, 26 min", as far as it is known."""
+    words = {
+        "name": "{}",
+        "split": "split {}",
+        "n": "{:,} photos",
+        "steps": "{:,} steps",
+        "minutes": "{:.2g} min" if facts.get("minutes", 0) < 1 else "{:.0f} min",
+    }
+    return ", ".join(form.format(facts[key]) for key, form in words.items() if facts.get(key) is not None) or "-"
+
+
+def _validation(facts: Mapping[str, Any]) -> str:
+    """ "class IoU 0.512 (0.500 to 0.530), ... on 101 photos of split val", as far as it is known."""
+    from cgeval.scorers.training_state import WORDS
+
+    def told(metric: str) -> str:
+        found = facts[metric]
+        ends = [found.get("low"), found.get("high")]
+        interval = "" if None in ends else " ({:.3f} to {:.3f})".format(*ends)
+        return f"{WORDS[metric]} {found['value']:.3f}{interval}"
+
+    scores = ", ".join(told(metric) for metric in WORDS if metric in facts)
+    if not scores:
+        return "-"
+    size = facts.get("photo_size_px")
+    at = f" at {size[0]} x {size[1]} px" if size else ""
+    return f"{scores}, on {facts.get('n', '?')} photos{at}, split {facts.get('split', '?')}"
 
 
 def _pairs(facts: Any) -> str:

@@ -60,7 +60,7 @@ def pretrained(name: str, labels: LabelSet, copy: Path | None = None) -> Pretrai
     """
     names = pretrained_names()
     named = {each.rpartition("/")[2]: each for each in names} | {each: each for each in names}
-    refuse_unknown("trained network", name, named)
+    refuse_unknown("trained network", name, named, "`cgeval scorer list --remote` names them")
     short = named[name].rpartition("/")[2]
     make = _trained_segformer if short in HUB_CHECKPOINTS else _trained_torchvision
     return make(short, labels, copy)

@@ -108,8 +108,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # broken bytes make the parsers raise almost anything
-        raise WeightsError(f"{path} cannot be read as weights ({_short(error)}): fetch or copy it again.") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or _short(error)}): restore it.") from None
+    except Exception:  # broken bytes make the parsers raise almost anything, and advise what nobody should do
+        raise WeightsError(f"{path} is no file of weights, or it was cut off: fetch or copy it again.") from None
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(f"{path} is no state_dict (tensors by name): save the network's state_dict() alone.")
     return content
@@ -139,14 +141,17 @@ def _is_finite(tensor: Tensor) -> bool:
     return tensor.numel() == 0 or all(bool(torch.isfinite(value)) for value in tensor.aminmax())
 
 
-def refuse_unknown(what: str, found: str, known: Iterable[str]) -> None:
-    """Raise ConfigError, naming those that are close, unless the name is known."""
+def refuse_unknown(what: str, found: str, known: Iterable[str], all_named: str = "") -> None:
+    """Raise ConfigError, naming those that are close, unless the name is known; all_named: a sentence on the others."""
     names = list(known)
     if found in names:
         return
     close = difflib.get_close_matches(found, names, n=4, cutoff=0.5)
-    advice = f"did you mean {' or '.join(close)}" if close else f"there are {', '.join(names[:MOST_NAMED])}"
-    raise ConfigError(f"there is no {what} {found!r}: {advice}{'' if close or len(names) <= MOST_NAMED else ', ...'}.")
+    if close:
+        raise ConfigError(f"there is no {what} {found!r}: did you mean {' or '.join(close)}?")
+    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    there = all_named or f"there are {', '.join(names[:MOST_NAMED])}{more}"
+    raise ConfigError(f"there is no {what} {found!r}: {there}.")
 
 
 def _smp(arguments: Mapping[str, Any], outputs: int) -> nn.Module:
@@ -257,9 +262,12 @@ def _refuse_unknown_encoder(encoder: str) -> None:
     import timm
 
     if not encoder.startswith(TIMM):
-        refuse_unknown("encoder", encoder, encoder_names())
+        names = encoder_names()
+        some = f"there are {', '.join(names[:5])} and {len(names) - 5} more, and tu-NAME for each NAME that timm has"
+        refuse_unknown("encoder", encoder, names, some)
     elif not timm.is_model(encoder.removeprefix(TIMM)):
-        refuse_unknown("encoder", encoder, [f"{TIMM}{name}" for name in timm.list_models()])
+        names = [f"{TIMM}{name}" for name in timm.list_models()]
+        refuse_unknown("encoder", encoder, names, f"timm has {len(names)} others, which `timm.list_models()` names")
 
 
 class _OutOnly(nn.Module):

@@ -1,5 +1,6 @@
 """A `.caffemodel` of FCN-8s goes in; a scorer comes out, which measures as the paper does and needs no Caffe."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,10 +31,11 @@ def import_caffe(
             f"label set {labels.name!r} has {len(labels.classes)} scored classes and the weights know {CLASSES}: name "
             "one with those of Cityscapes, in the order of their train ids."
         )
+    digest = _checked_digest(file, sha256) if file.is_file() else ""  # what is no file is refused below, by what it is
     from cgeval.networks.fcn8s import OUTPUTS, state_from_caffe
 
     layers = read_caffemodel(file)
-    source = {"file": file.name, "sha256": _checked_digest(file, sha256)}
+    source = {"file": file.name, "sha256": digest}
     state = state_from_caffe(layers, file, OUTPUTS, width)
     parameters = sum(tensor.numel() for tensor in state.values())
     info = _info(out.resolve().name, labels, source, {"width": width}, (OUTPUTS, parameters))
@@ -66,13 +68,18 @@ def _info(
 
 
 def _checked_digest(file: Path, expected: str | None) -> str:
+    wanted = None if expected is None else expected.strip().lower()
+    if wanted is not None and not re.fullmatch("[0-9a-f]{64}", wanted):
+        raise ConfigError(
+            f"the sha256 is {expected!r}: 64 hexadecimal digits are expected, as `sha256sum` prints them."
+        )
     try:
         found = sha256_file(file)
     except OSError as error:
         raise WeightsError(f"{file} cannot be read ({error.strerror}): restore it.") from None
-    if expected is not None and found != expected.strip().lower():
+    if wanted is not None and found != wanted:
         raise WeightsError(
-            f"{file} has the SHA-256 {found}, and {expected.strip()} is expected: it is another file, or was "
+            f"{file} has the SHA-256 {found}, and {wanted} is expected: it is another file, or was "
             "changed on its way; fetch it again, or leave the digest out if you trust it."
         )
     return found

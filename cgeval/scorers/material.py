@@ -32,11 +32,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Material:
-    """What training sees: random windows of the train photos, and the validation photos at the scorer's size."""
+    """What training sees: random windows of the train photos, and the validation photos at the scorer's size.
+
+    validation_photo_px: width and height of the validation photos as they lie in the dataset, None where they differ.
+    """
 
     samples: Samples
     validation: Photos
     validation_split: str
+    validation_photo_px: Size | None
     size_px: tuple[int, int]
 
 
@@ -75,7 +79,14 @@ def load_material(labelled: Labelled, source: Source, recipe: Recipe, say: Say, 
     _tell_limits(labelled, train, source, say)
     window = (_filled_up(size[0]), _filled_up(size[1]))
     samples = Samples(train, size, window, recipe.zoom, recipe.flip, recipe.jitter, recipe.batch_size, recipe.seed)
-    return Material(samples, validation, source.validation_split, size)
+    own_sizes = {photo_size(file) for _, file, _ in source.validation}
+    own_size = own_sizes.pop() if len(own_sizes) == 1 else None
+    return Material(samples, validation, source.validation_split, own_size, size)
+
+
+def counted(count: int, what: str) -> str:
+    """ "1 step", "1,200 steps"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _kept(own: Size, size: Size, zoom: float) -> Size | None:
@@ -99,11 +110,11 @@ def _tell_limits(labelled: Labelled, train: Photos, source: Source, say: Say) ->
         )
     alone = len(labelled.split("train").photos) - len(labelled.split("train").pairs())
     if alone:
-        say(f"{alone} train photos have no label map and are left out.")
+        say(f"{counted(alone, 'train photo')} without a label map {'is' if alone == 1 else 'are'} left out.")
     unseen = [name for name, there in zip(classes, shown, strict=True) if not there]
     if unseen:
         them = "it" if len(unseen) == 1 else "them"
-        say(f"No train photo shows {', '.join(unseen)}: the scorer will not know {them}.")
+        say(f"No train photo shows {', '.join(map(repr, unseen))}: the scorer will not know {them}.")
     if train.held is None:
         say(f"The {len(train)} train photos do not fit into memory and are decoded anew for each step, which is slow.")
     if source.validation_split != "val":

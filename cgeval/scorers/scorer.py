@@ -21,7 +21,7 @@ from cgeval.labels import LabelSet
 from cgeval.networks.pretrained import pretrained
 from cgeval.networks.segmenters import build_network, fit_state, read_state
 from cgeval.runs import now
-from cgeval.scorers.store import ScorerFile, ScorerInfo, read_header, refuse_taken, write_scorer
+from cgeval.scorers.store import ScorerFile, ScorerInfo, read_header, refuse_damaged, refuse_taken, write_scorer
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ class Scorer:
 def load_scorer(file: ScorerFile, device: torch.device) -> Scorer:
     """The scorer on the device; the state of torch's random numbers is left as it was.
 
-    Raises WeightsError where the tensors are not those of the network that the file names, and where they are not those
-    of `file.sha256`: whatever is measured belongs to that digest, though the file be replaced meanwhile.
+    Raises WeightsError where the tensors are not those that were written, nor those of the network that the file names,
+    nor those of `file.sha256`: whatever is measured belongs to that digest, though the file be replaced meanwhile.
     """
     info, digest = file.info, file.sha256
     if read_header(file.path) != info:
         raise _changed(file)
+    refuse_damaged(file.path)
     try:
         with torch.random.fork_rng(devices=[]):  # layers are drawn before they are filled
             network = build_network(info.kind, {**info.arguments, "encoder_weights": None}, info.outputs)

@@ -1,10 +1,12 @@
 """A folder goes in; what is known of the scorer in it comes out, without torch. And the writer of such folders.
 
 A scorer is a segmentation network with all that one must know to measure with it. `scorer.safetensors` holds its
-tensors, and JSON about them under one key of the format's metadata; the file's SHA-256 is the scorer's identity.
+tensors, and in the format's metadata JSON about them under one key and their SHA-256 under another, by which damage is
+seen; the SHA-256 of the whole file is the scorer's identity.
 The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -12,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from io import BufferedRandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,12 +28,13 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 FILE = "scorer.safetensors"
-KEY = "cgeval_scorer"
+KEY, DIGEST_KEY = "cgeval_scorer", "cgeval_tensors_sha256"
 FOLDER = Path("scorers")
 KINDS = ("smp", "torchvision", "smp-hub", "fcn8s")
 PROTOCOLS = ("paper", "scorer-size")
 CHANNELS = ("RGB", "BGR")
 LENGTH_BYTES = 8
+NO_DIGEST = "0" * 64
 MOST_LETTERS = 100  # of a name, which is part of paths
 MOST_HEADER_BYTES = 16 << 20  # a thousand tensors need a tenth of a megabyte
 HOW_TO_MAKE = (
@@ -128,6 +132,21 @@ def read_header(path: Path) -> ScorerInfo:
     return _info(_object(text, f"{path}: {KEY}"), path)
 
 
+def refuse_damaged(path: Path) -> None:
+    """Raise WeightsError unless the bytes of the tensors are those that were written; a file may not say which."""
+    try:
+        with path.open("rb") as file:
+            metadata = _header(file, path).get("__metadata__")
+            written = metadata.get(DIGEST_KEY) if isinstance(metadata, dict) else None
+            damaged = written is not None and hashlib.file_digest(file, "sha256").hexdigest() != written
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}): restore it.") from None
+    if damaged:
+        raise WeightsError(
+            f"{path} is damaged: its tensors are not those that were written: restore it, or make the scorer again."
+        )
+
+
 def open_scorer(name_or_path: str | Path, folder: Path = FOLDER) -> ScorerFile:
     """The scorer in a folder, in a file, or of that name in `folder`; raises WeightsError naming those there are."""
     path = Path(name_or_path)
@@ -218,12 +237,23 @@ def _save(part: Path, tensors: "Mapping[str, Tensor]", text: str) -> None:
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(plain, part, metadata={KEY: text})
+        save_file(plain, part, metadata={KEY: text, DIGEST_KEY: NO_DIGEST})
     except SafetensorError as error:
         raise OutputError(f"{part.parent} cannot be written ({error}): name another folder.") from None
     with part.open("rb+") as file:
+        _write_digest(file)
         os.fsync(file.fileno())
     make_usual(part)
+
+
+def _write_digest(file: BufferedRandom) -> None:
+    """Put the digest of the tensors where its place was kept: the header stays as long as it was."""
+    length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+    header = file.read(length)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    place = f'"{DIGEST_KEY}":"'.encode()
+    file.seek(LENGTH_BYTES)
+    file.write(header.replace(place + NO_DIGEST.encode(), place + digest.encode()))
 
 
 def _text(info: ScorerInfo) -> str:
@@ -247,6 +277,11 @@ def _finite(content: Any) -> Any:
 
 def _nothing_there(path: Path, folder: Path) -> str:
     """The sentence for a name that leads to no scorer."""
+    from cgeval.scorers.training_state import progress
+
+    for begun in (path, folder / path):
+        if stands := progress(begun):
+            return f"{begun} is in training: {stands}; go on by `cgeval scorer train DATASET {begun} --resume`."
     what = f"{path} holds no {FILE}" if path.is_dir() else f"there is no scorer {str(path)!r}"
     names = [str(file.parent.relative_to(folder)) for file in _scorer_paths(folder)]
     there = f"in {folder} there are {', '.join(names)}" if names else f"there is none in {folder} yet"

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cgeval.allocator import keep_freed_memory
 from cgeval.devices import find_device
-from cgeval.errors import NonFiniteLossError
+from cgeval.errors import NonFiniteLossError, RunError
 from cgeval.files import lock
 from cgeval.interrupt import stop_on_signal
 from cgeval.labelled import Labelled
@@ -31,7 +31,7 @@ from cgeval.metrics import stack
 from cgeval.runs import now
 from cgeval.scorers import training_state as files
 from cgeval.scorers.learner import KIND, Learner
-from cgeval.scorers.material import Material, Say, choose_photos, load_material
+from cgeval.scorers.material import Material, Say, choose_photos, counted, load_material
 from cgeval.scorers.recipe import Recipe
 from cgeval.scorers.samples import batches, class_weights
 from cgeval.scorers.scorer import Scorer
@@ -40,7 +40,7 @@ from cgeval.scorers.validation import PROTOCOL, measure, own_record, own_scores
 
 TELL_STEPS = 20
 TRIAL_STEPS, TRIAL_SECONDS, TRIAL_PHOTOS = 3, 6.0, 8
-BAR = "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {remaining} left{postfix}"
+BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {remaining} left{postfix}"
 
 
 def train_scorer(
@@ -53,14 +53,13 @@ def train_scorer(
     """
     recipe.refuse_missing_file()
     if (out / FILE).exists() and resume:
-        say(f"{out} is trained already.")
-        return open_scorer(out)
+        return _finished(out, labelled, say)
     refuse_taken(out)
     begun = files.read_begun(out) if resume else None
     if begun is None:
         files.refuse_wrong_start(out)
     else:
-        files.refuse_another(begun, recipe, labelled.digest("train"), out)
+        files.refuse_another(begun, recipe, labelled.name, labelled.digest("train"), out)
     source = choose_photos(labelled, recipe.seed)
     device = _ready(recipe)
     out.mkdir(parents=True, exist_ok=True)
@@ -71,6 +70,21 @@ def train_scorer(
         if begun:
             training.restore()
         return training.run(say, progress=progress)
+
+
+def _finished(out: Path, labelled: Labelled, say: Say) -> ScorerFile:
+    """The scorer that is there; raises RunError where it was trained on another dataset or for other classes."""
+    file = open_scorer(out)
+    found = file.info.trained_on.get("name")
+    if found != labelled.name:
+        raise RunError(f"{out} was trained on {found!r} and not on {labelled.name!r}: name another folder.")
+    if [label.name for label in file.info.labels.classes] != [label.name for label in labelled.labels.classes]:
+        raise RunError(
+            f"{out} was trained for the classes of label set {file.info.labels.name!r} and not of "
+            f"{labelled.labels.name!r}: name another folder."
+        )
+    say(f"{out} is trained already.")
+    return file
 
 
 def _ready(recipe: Recipe) -> torch.device:
@@ -102,7 +116,8 @@ class Training:
             trial = Training(self.labelled, self.out, self.recipe, self.material, self.learner.device)
             total = trial.steps_within(60 * self.recipe.minutes)
             epochs = total / self.material.samples.steps_per_epoch
-            say(f"{self.recipe.minutes:g} minutes are {total} steps, {epochs:.1f} epochs, at this machine's speed now.")
+            minutes = f"{self.recipe.minutes:g} minute{' is' if self.recipe.minutes == 1 else 's are'}"
+            say(f"{minutes} {counted(total, 'step')}, {epochs:.1f} epochs, at this machine's speed now.")
         digest = self.labelled.digest("train")
         files.write_begun(self.out, files.Begun(self.recipe, self.labelled.name, digest, total))
         return total
@@ -233,10 +248,11 @@ class Training:
     def _tell_plan(self, say: Say) -> None:
         (width, height), samples, info = self.material.size_px, self.material.samples, self.file.info
         network = f"{self.recipe.architecture} on {self.recipe.encoder} ({info.parameters:,} parameters)"
-        steps = f"from step {self.position.step} of" if self.position.step else "for"
+        done, total = self.position.step, self.total_steps
+        steps = f"from step {done:,} of {total:,}" if done else f"for {counted(total, 'step')}"
         say(
-            f"Training {network} at {width} x {height} px {steps} {self.total_steps} steps with {samples.batch_size} "
-            f"of {len(samples.photos)} photos each."
+            f"Training {network} at {width} x {height} px {steps}, {samples.batch_size} windows a step, cut from "
+            f"{counted(len(samples.photos), 'photo')}."
         )
 
     def _save(self) -> None:
@@ -253,15 +269,15 @@ class Training:
         if self.position.step < self.total_steps:
             say(f"No better class IoU in {self.position.stale} validations: ended at step {self.position.step}.")
         self.learner.measured.load_state_dict(best["network"])
-        own = own_record(self._matrices(), self.material.validation_split)
+        own = own_record(self._matrices(), self.material.validation_split, self.material.validation_photo_px)
         lasted = {"steps": best["step"], "of_steps": self.total_steps, "minutes": round(self.position.seconds / 60, 2)}
         trained_on = dict(self.file.info.trained_on) | lasted
         info = replace(self.file.info, validation=own, trained_on=trained_on, created_at=now())
         written = write_scorer(self.out, best["network"], info)
         (self.out / files.STATE).unlink(missing_ok=True)
         say(
-            f"Class IoU {own['class_iou']['value']:.3f} on {own['n']} photos of {own['split']}, by the weights of step "
-            f"{best['step']}."
+            f"Class IoU {own['class_iou']['value']:.3f} on {counted(own['n'], 'photo')} of {own['split']}, "
+            f"by the weights of step {best['step']}."
         )
         return written
 

@@ -15,8 +15,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from cgeval.errors import ConfigError, OutputError, RunError, SchemaError
 from cgeval.files import LEFTOVER, remove_leftovers, write_atomic, write_json_atomic
 from cgeval.scorers.recipe import Recipe, differing, recipe_of
@@ -33,6 +31,8 @@ PARTS = {
     "seconds": float,
 }
 BROKEN = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, LookupError)
+
+WORDS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
 
 Row = dict[str, Any]
 
@@ -81,6 +81,19 @@ def read_begun(folder: Path) -> Begun:
     raise SchemaError(f"{path} has schema {schema}, and this version reads schema {SCHEMA}.")
 
 
+def recipe_over_begun(folder: Path, named: Mapping[str, Any]) -> Recipe:
+    """The settings that were begun with, those that are named this time in their place; raises RunError."""
+    return recipe_of(read_begun(folder).recipe.to_dict() | dict(named))
+
+
+def progress(folder: Path) -> str | None:
+    """How far an unfinished training is, in words; None where none was begun. Raises RunError."""
+    if not (folder / BEGUN).is_file():
+        return None
+    rows = read_log(folder / LOG) if (folder / LOG).is_file() else []
+    return f"step {rows[-1]['step'] if rows else 0} of {read_begun(folder).total_steps}"
+
+
 def refuse_wrong_start(folder: Path) -> None:
     """Raise RunError or OutputError where a new training cannot begin: something is there already."""
     if folder.exists() and not folder.is_dir():
@@ -94,13 +107,15 @@ def refuse_wrong_start(folder: Path) -> None:
         raise OutputError(f"{folder} holds {others[0]!r} already: name a new folder for the scorer.")
 
 
-def refuse_another(begun: Begun, recipe: Recipe, digest: str, folder: Path) -> None:
+def refuse_another(begun: Begun, recipe: Recipe, dataset: str, digest: str, folder: Path) -> None:
     """Raise ConfigError or RunError where a resumed training would go on with other settings or other photos."""
+    if begun.dataset != dataset:
+        raise RunError(f"{folder} was begun on {begun.dataset!r} and not on {dataset!r}: name that, or another folder.")
     changed = differing(begun.recipe, recipe)
     if changed:
         before, after = begun.recipe.to_dict(), recipe.to_dict()
         each = ", ".join(f"{key} {before[key]!r} and not {after[key]!r}" for key in changed)
-        raise ConfigError(f"{folder} was begun with {each}, which a resumed training keeps: give the same settings.")
+        raise ConfigError(f"{folder} was begun with {each}, which a resumed training keeps: leave that away.")
     if begun.digest != digest:
         raise RunError(
             f"{folder} was begun with other photos of {begun.dataset!r}: restore them, or start anew in another folder."
@@ -109,6 +124,8 @@ def refuse_another(begun: Begun, recipe: Recipe, digest: str, folder: Path) -> N
 
 def save_state(folder: Path, content: Mapping[str, Any]) -> None:
     """Write state.pt whole, in place of the one before; raises OutputError."""
+    import torch
+
     buffer = BytesIO()
     torch.save({"schema": SCHEMA} | dict(content), buffer)
     try:
@@ -121,14 +138,15 @@ def save_state(folder: Path, content: Mapping[str, Any]) -> None:
 
 def load_state(folder: Path) -> dict[str, Any] | None:
     """The content of state.pt on the host, None where nothing was saved yet; raises RunError for a damaged file."""
+    import torch
+
     path = folder / STATE
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except BROKEN as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise RunError(f"{path} is damaged ({reason}): remove it to train from the beginning with --resume.") from None
+    except BROKEN:
+        raise RunError(f"{path} is damaged: remove it to train from the beginning with --resume.") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
         raise SchemaError(f"{path} has schema {found}, and this version reads schema {SCHEMA}.")
@@ -177,8 +195,8 @@ def draw_curves(rows: Sequence[Row], path: Path) -> None:
     left.plot([row["step"] for row in learnt], [row["loss"] for row in learnt], linewidth=1)
     left.set(title="loss on the train photos", xlabel="step", ylabel="cross-entropy")
     measured = [row for row in rows if "class_iou" in row]
-    for metric in ("pixel_accuracy", "class_accuracy", "class_iou"):
-        right.plot([row["step"] for row in measured], [row[metric] for row in measured], ".-", label=metric)
+    for metric in WORDS:
+        right.plot([row["step"] for row in measured], [row[metric] for row in measured], ".-", label=WORDS[metric])
     right.set(title="on the validation photos", xlabel="step", ylim=(0, 1))
     if measured:
         right.legend()

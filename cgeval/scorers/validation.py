@@ -39,13 +39,17 @@ def own_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
     return {metric: float(getattr(scores, metric)) for metric in METRICS}
 
 
-def own_record(matrices: NDArray[np.int64], split: str) -> dict[str, Any]:
-    """The scorer's own score as its file holds it, with intervals; low and high are None where there is one photo."""
+def own_record(matrices: NDArray[np.int64], split: str, photo_px: tuple[int, int] | None) -> dict[str, Any]:
+    """The scorer's own score as its file holds it, with intervals; low and high are None where there is one photo.
+
+    photo_px: width and height of the photos as they lie in the dataset, None where they differ.
+    """
     intervals = bootstrap_scores(matrices, CONVENTION)
     scores: dict[str, Any] = {}
     for metric, value in own_scores(matrices).items():
         interval = intervals[metric]
         ends = {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
         scores[metric] = {"value": value, **ends}
-    facts = {"n": len(matrices), "split": split, "convention": CONVENTION, "protocol": PROTOCOL}
+    facts: dict[str, Any] = {"n": len(matrices), "split": split, "convention": CONVENTION, "protocol": PROTOCOL}
+    facts |= {"photo_size_px": list(photo_px) if photo_px else None}
     return scores | facts | {"interval": interval_name()}

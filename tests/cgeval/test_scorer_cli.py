@@ -9,6 +9,8 @@ import pytest
 
 from cgeval.cli import main
 from cgeval.protocols import sharding
+from cgeval.scorers.recipe import Recipe
+from cgeval.scorers.training_state import Begun, write_begun
 from tests.cgeval.protocols.streets import NearestHalfColour, write_dataset, write_header
 
 Call = Callable[..., tuple[int, str, str]]
@@ -115,3 +117,41 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(cgeval, tmp_path, words, sent
     assert sentence in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_show_tells_training_and_validation_in_words(cgeval, tmp_path):
+    numbers = {"pixel_accuracy": {"value": 0.9, "low": None, "high": None}}
+    numbers |= {"class_iou": {"value": 0.5123, "low": 0.5, "high": 0.53}}
+    trained_on = {"name": "camvid", "split": "train", "n": 367, "digest": "0", "recipe": {}, "steps": 2153}
+    write_header(
+        tmp_path / "scorers" / "mine",
+        trained_on=trained_on | {"of_steps": 2153, "minutes": 25.71},
+        validation=numbers | {"n": 101, "split": "val", "photo_size_px": [480, 360]},
+    )
+    out = cgeval("show", "mine")[1]
+    assert "trained on  camvid, split train, 367 photos, 2,153 steps, 26 min\n" in out
+    assert (
+        "validation  per-pixel accuracy 0.900, class IoU 0.512 (0.500 to 0.530), on 101 photos at 480 x 360 px, "
+        "split val\n"
+    ) in out
+
+
+def test_resume_takes_the_settings_that_were_begun_with_and_lays_those_typed_over_them(cgeval, tmp_path):
+    write_begun(_folder(tmp_path / "out"), Begun(Recipe(epochs=30, zoom=(0.5, 2.0)), "data", "0" * 64, 270))
+    out = cgeval("train", "data", "out", "--resume", "--show-settings", "--set", "threads=2")[1].splitlines()
+    assert {"epochs = 30", "zoom = [0.5, 2.0]", "threads = 2"} <= set(out)
+    code, _, err = cgeval("train", "data", "none", "--resume")
+    assert code == 2
+    assert "none holds no training to resume" in err
+
+
+def test_what_is_half_trained_is_shown_as_that(cgeval, tmp_path):
+    write_begun(_folder(tmp_path / "out"), Begun(Recipe(), "data", "0" * 64, 270))
+    code, out, err = cgeval("show", "out")
+    assert (code, out) == (2, "")
+    assert "step 0 of 270; go on by `cgeval scorer train DATASET out --resume`." in err
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path

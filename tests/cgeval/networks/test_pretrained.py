@@ -156,3 +156,15 @@ def test_a_folder_without_the_file_and_a_file_of_another_network_are_refused(tmp
 def test_a_wrong_name_is_answered_with_those_that_are_close():
     with pytest.raises(ConfigError, match="did you mean segformer-b5-1024x1024-city-160k"):
         pretrained("segformer-b5-1024x1024-city", CITYSCAPES)
+
+
+def test_a_name_that_is_like_none_is_answered_with_how_to_list_them():
+    with pytest.raises(ConfigError) as caught:
+        pretrained("nope", CITYSCAPES)
+    assert str(caught.value) == "there is no trained network 'nope': `cgeval scorer list --remote` names them."
+
+
+def test_a_copy_that_is_no_file_of_weights_is_called_that_and_torch_says_nothing(tmp_path):
+    (tmp_path / "junk").write_bytes(b"junk" * 100)
+    with pytest.raises(WeightsError, match=r"junk is no file of weights, or it was cut off: fetch or copy it again\.$"):
+        pretrained(SMALL, CITYSCAPES, tmp_path / "junk")

@@ -219,7 +219,7 @@ class Harmful:
 
 def test_a_file_that_would_run_code_is_refused_and_nothing_is_run(tmp_path, capsys):
     torch.save({"weight": Harmful()}, tmp_path / "a.pth")
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
+    with pytest.raises(WeightsError, match="is no file of weights"):
         read_state(tmp_path / "a.pth")
     assert capsys.readouterr().out == ""
 
@@ -256,3 +256,13 @@ def test_tensors_that_do_not_fit_are_named_and_the_network_stays_as_it_was(chang
         fit_state(network, {name: tensor for name, tensor in state.items() if tensor is not None}, "file")
     assert words in str(caught.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("encoder", ["zzzzzz", "tu-zzzzzzzzzzzz"])
+def test_an_encoder_that_is_like_none_is_answered_in_a_short_sentence(encoder):
+    with pytest.raises(ConfigError) as caught:
+        build_network("smp", {**TINY, "encoder": encoder}, 2)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "..." not in sentence
+    assert len(sentence) < 200

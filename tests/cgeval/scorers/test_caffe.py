@@ -11,6 +11,7 @@ import pytest
 
 from cgeval.errors import ConfigError, OutputError, WeightsError
 from cgeval.labels import KNOWN, Label, LabelSet
+from cgeval.scorers import caffe as module
 from cgeval.scorers.caffe import import_caffe
 from cgeval.scorers.store import open_scorer
 from tests.cgeval.networks import caffe_writer as caffe
@@ -101,9 +102,20 @@ def test_another_digest_is_refused_and_nothing_is_written(file, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_web_page_is_called_one_whatever_its_digest(file, tmp_path):
+def test_a_web_page_is_called_one(file, tmp_path):
     file.write_bytes(b"<!DOCTYPE html><html>404</html>")
-    refused(WeightsError, "web page", file, tmp_path / "out", sha256="0" * 64)
+    refused(WeightsError, "web page", file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_digest_is_compared_before_the_file_is_understood(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "read_caffemodel", None)
+    refused(WeightsError, "and 0{64} is expected", file, tmp_path / "out", sha256="0" * 64)
+
+
+@pytest.mark.parametrize("malformed", ["", "abc", "0" * 63, "g" * 64, "0" * 65])
+def test_what_is_no_digest_is_refused(file, tmp_path, malformed):
+    refused(ConfigError, "64 hexadecimal digits are expected", file, tmp_path / "out", sha256=malformed)
     assert not (tmp_path / "out").exists()
 
 

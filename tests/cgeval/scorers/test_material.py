@@ -60,11 +60,11 @@ def test_photos_without_a_map_are_counted(dataset):
     more = {**split.photos, "alone": ImageFile("alone", split.photos["000"].path)}
     lonely = replace(dataset, splits={**dataset.splits, "train": replace(split, photos=more)})
     _, said = load(lonely)
-    assert "1 train photos have no label map and are left out." in said
+    assert "1 train photo without a label map is left out." in said
 
 
 def test_classes_that_no_photo_shows_are_named_and_maps_of_nothing_refused(dataset, tmp_path):
-    assert load(dataset)[1] == ["No train photo shows ghost: the scorer will not know it."]
+    assert load(dataset)[1] == ["No train photo shows 'ghost': the scorer will not know it."]
     void = drawn_dataset(tmp_path / "data", train=4, val=2)
     for path in void.split("train").truth.values():
         write_png(path, np.full((48, 64), 9, dtype=np.uint8))
@@ -93,3 +93,10 @@ def test_that_memory_does_not_suffice_is_said(dataset, monkeypatch):
     found, said = load(dataset)
     assert found.samples.photos.held is None
     assert any(sentence.startswith("The 16 train photos do not fit into memory") for sentence in said)
+
+
+def test_the_size_of_the_validation_photos_is_known_unless_they_differ(dataset, tmp_path):
+    assert load(dataset, quick_recipe(size_px=(40, 33)))[0].validation_photo_px == (64, 48)
+    mixed = drawn_dataset(tmp_path / "data", train=4, val=2)
+    write_png(mixed.split("val").photos["000"].path, np.zeros((24, 32, 3), dtype=np.uint8))
+    assert load(mixed)[0].validation_photo_px is None

@@ -358,3 +358,13 @@ def test_without_a_network_no_folder_is_left_behind(tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9 did not answer .* give it with --file"):
         fetch_scorer(NAME, tmp_path / "new", KNOWN["cityscapes"])
     assert not (tmp_path / "new").exists()
+
+
+def test_weights_that_were_damaged_and_are_still_numbers_are_refused(tmp_path):
+    path = write(tmp_path).path
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="is damaged: its tensors are not those that were written"):
+        load_scorer(open_scorer(path), CPU)

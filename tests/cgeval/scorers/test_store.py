@@ -18,6 +18,7 @@ from cgeval.errors import OutputError, WeightsError
 from cgeval.labels import KNOWN, Label, LabelSet
 from cgeval.scorers import store
 from cgeval.scorers.store import (
+    DIGEST_KEY,
     FILE,
     INFO_KEYS,
     KEY,
@@ -26,6 +27,7 @@ from cgeval.scorers.store import (
     fitting,
     open_scorer,
     read_header,
+    refuse_damaged,
     refuse_other_classes,
     write_scorer,
 )
@@ -161,7 +163,7 @@ def test_the_json_holds_the_fields_of_scorer_info_and_the_schema(tmp_path):
 
     with safe_open(write(tmp_path).path, framework="pt") as file:
         metadata = file.metadata()
-    assert metadata.keys() == {KEY}
+    assert metadata.keys() == {KEY, DIGEST_KEY}
     content = json.loads(metadata[KEY])
     assert content.keys() == {"schema", *(field.name for field in fields(ScorerInfo))}
     assert INFO_KEYS.keys() == content.keys() - {"schema"}
@@ -475,3 +477,51 @@ def test_fewer_classes_and_another_order_are_told_apart():
     turned = LabelSet("turned", tuple(replace(label, train_id=10 - label.id) for label in CAMVID.labels[:11]))
     with pytest.raises(WeightsError, match="the same classes in another order"):
         refuse_other_classes(INFO, turned)
+
+
+# Damage
+
+
+def test_the_digest_in_the_header_is_that_of_the_bytes_behind_it(tmp_path):
+    content = write(tmp_path).path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    assert metadata[DIGEST_KEY] == hashlib.sha256(content[8 + length :]).hexdigest()
+
+
+@pytest.mark.parametrize("place", [-48, -20, -1])
+def test_one_bit_of_the_tensors_that_changed_is_seen(tmp_path, place):
+    path = write(tmp_path).path
+    refuse_damaged(path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="is damaged: its tensors are not those that were written: restore it"):
+        refuse_damaged(path)
+
+
+def test_a_file_that_holds_no_digest_is_read_as_before(tmp_path):
+    path = written_by_hand(tmp_path / FILE, metadata=content_of_info())
+    assert read_header(path) == INFO
+    refuse_damaged(path)
+
+
+# What is still in training
+
+
+@pytest.mark.parametrize("log", ["", '{"step": 20, "loss": 1.0}\n{"step": 49, "loss": 0.5}\n'])
+def test_a_training_that_was_begun_says_where_it_stands(tmp_path, log):
+    from cgeval.scorers.recipe import Recipe
+    from cgeval.scorers.training_state import Begun, write_begun
+
+    folder = tmp_path / "scorers" / "half"
+    folder.mkdir(parents=True)
+    write_begun(folder, Begun(Recipe(), "camvid", "0" * 64, 270))
+    (folder / "log.jsonl").write_text(log)
+    for name in (folder, "half"):
+        with pytest.raises(WeightsError) as caught:
+            open_scorer(name, tmp_path / "scorers")
+        assert str(caught.value) == (
+            f"{folder} is in training: step {49 if log else 0} of 270; "
+            f"go on by `cgeval scorer train DATASET {folder} --resume`."
+        )

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import torch
 
 from cgeval.errors import ConfigError, NonFiniteLossError, OutputError, RunBusyError, RunError
 from cgeval.files import lock
+from cgeval.labels import LabelSet
 from cgeval.metrics import stack
 from cgeval.scorers import training
+from cgeval.scorers.material import counted
 from cgeval.scorers.samples import load_photos
 from cgeval.scorers.scorer import load_scorer
 from cgeval.scorers.store import open_scorer
 from cgeval.scorers.training import train_scorer
-from cgeval.scorers.training_state import Begun, read_begun, read_log, write_begun
+from cgeval.scorers.training_state import Begun, read_begun, read_log, recipe_over_begun, write_begun
 from cgeval.scorers.validation import measure, own_record
 from tests.cgeval.scorers.drawn import LABELS, drawn_dataset, quick_recipe
 
@@ -73,6 +76,7 @@ def test_the_file_says_what_it_was_trained_on_and_how_it_is_used(dataset, traine
         "split": "val",
         "convention": "cityscapes",
         "protocol": "scorer-size",
+        "photo_size_px": [64, 48],
     }.items() <= info.validation.items()
 
 
@@ -80,7 +84,7 @@ def test_the_written_scorer_measures_what_was_measured_in_training(dataset, trai
     file, _ = trained
     photos = load_photos(dataset.split("val").pairs(), LABELS, file.info.size_px, None)
     matrices = measure(load_scorer(open_scorer(file.path), torch.device("cpu")), photos, 4)
-    again = own_record(stack(matrices), "val")
+    again = own_record(stack(matrices), "val", (64, 48))
     assert again == file.info.validation
 
 
@@ -209,6 +213,32 @@ def test_a_finished_scorer_is_given_back_on_resume_and_never_overwritten(dataset
         train(dataset, file.path.parent)
 
 
+def test_a_finished_scorer_of_another_dataset_or_of_other_classes_is_refused_on_resume(dataset, trained):
+    out = trained[0].path.parent
+    with pytest.raises(RunError, match=r"was trained on 'drawn' and not on 'streets': name another folder\.$"):
+        train(replace(dataset, name="streets"), out, resume=True)
+    fewer = LabelSet("fewer", LABELS.labels[:3])
+    with pytest.raises(RunError, match="for the classes of label set 'drawn' and not of 'fewer'"):
+        train(replace(dataset, labels=fewer), out, resume=True)
+
+
+def test_a_training_that_was_begun_on_another_dataset_is_named(dataset, tmp_path):
+    write_begun(tmp_path, Begun(quick_recipe(), "streets", "0" * 64, 32))
+    with pytest.raises(RunError, match="begun on 'streets' and not on 'drawn'"):
+        train(dataset, tmp_path, resume=True)
+
+
+def test_settings_that_are_not_named_on_resume_are_those_that_were_begun_with(tmp_path):
+    write_begun(tmp_path, Begun(quick_recipe(size_px=(64, 64), epochs=7), "drawn", "0" * 64, 32))
+    assert recipe_over_begun(tmp_path, {}) == quick_recipe(size_px=(64, 64), epochs=7)
+    assert recipe_over_begun(tmp_path, {"threads": 2}) == quick_recipe(size_px=(64, 64), epochs=7, threads=2)
+
+
+def test_the_plan_counts_as_one_speaks(trained):
+    assert trained[1][1].endswith("at 64 x 48 px for 24 steps, 4 windows a step, cut from 16 photos.")
+    assert counted(1, "step") == "1 step"
+
+
 def test_a_folder_that_is_taken_or_holds_nothing_to_resume_is_refused(dataset, tmp_path):
     with pytest.raises(RunError, match="holds no training to resume"):
         train(dataset, tmp_path / "none", resume=True)
@@ -243,7 +273,7 @@ def test_a_damaged_state_is_told_in_one_sentence(dataset, tmp_path):
     out.mkdir()
     write_begun(out, Begun(quick_recipe(), "drawn", dataset.digest("train"), 32))
     (out / "state.pt").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(RunError, match=r"state.pt is damaged \(.*--resume\.$"):
+    with pytest.raises(RunError, match=r"state.pt is damaged: remove it .*--resume\.$"):
         train(dataset, out, resume=True)
 
 
