@@ -1,6 +1,7 @@
 """`cgeval scorer train | import-caffe | fetch | list | show | check`."""
 
 import json
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,27 +207,30 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _check_lines(found: "SelfCheck") -> list[str]:
-    from cgeval.metrics import METRICS
-    from cgeval.protocols.telling import HEADS, with_interval
+    from cgeval.metrics import METRICS, WORDS
+    from cgeval.protocols.telling import with_interval
     from cgeval.tables import table_lines
 
     line = found.line
     rows = [
-        (HEADS[m], with_interval(line.value(m), line.intervals[m]), _expected(found.expected.get(m))) for m in METRICS
+        (WORDS[m], with_interval(line.value(m), line.intervals[m]), _expected(found.expected.get(m))) for m in METRICS
     ]
     lines = table_lines(("", f"n = {len(line.measured.ids)}", "expected"), rows)
+    return [*lines, *textwrap.wrap(_verdict(found), 100)]
+
+
+def _verdict(found: "SelfCheck") -> str:
     if not found.expected:
-        return [
-            *lines,
-            "Nothing is known of this scorer on these photos: there is nothing to hold the numbers against.",
-        ]
+        return (
+            "Nothing is known of this scorer on these photos (it was validated on others, or at another size): there "
+            "is nothing to hold the numbers against."
+        )
     if found.passed:
-        return [*lines, f"As expected ({found.source}): scores by this scorer can be believed."]
-    return [
-        *lines,
+        return f"As expected ({found.source}): scores by this scorer can be believed."
+    return (
         f"Not as expected ({found.source}): other weights, another truth (resized, or not labelIds), or another way of "
-        "resizing the photos; do not believe scores by this scorer yet.",
-    ]
+        "resizing the photos; do not believe scores by this scorer yet."
+    )
 
 
 def _expected(value: float | None) -> str:
@@ -281,7 +285,7 @@ def _trained_on(facts: Mapping[str, Any]) -> str:
 
 def _validation(facts: Mapping[str, Any]) -> str:
     """ "class IoU 0.512 (0.500 to 0.530), ... on 101 photos of split val", as far as it is known."""
-    from cgeval.scorers.training_state import WORDS
+    from cgeval.metrics import WORDS
 
     def told(metric: str) -> str:
         found = facts[metric]

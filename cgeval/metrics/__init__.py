@@ -17,11 +17,12 @@ from cgeval.metrics.bootstrap import (
 )
 from cgeval.metrics.confusion import ConfusionMatrix, stack
 from cgeval.metrics.permutation import Permutation, best_permutation
-from cgeval.metrics.segmentation import CONVENTIONS, METRICS, SegmentationScores, segmentation_scores
+from cgeval.metrics.segmentation import CONVENTIONS, METRICS, WORDS, SegmentationScores, segmentation_scores
 
 __all__ = [
     "CONVENTIONS",
     "METRICS",
+    "WORDS",
     "ClassIntervals",
     "ConfusionMatrix",
     "Interval",

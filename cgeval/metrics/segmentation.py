@@ -24,6 +24,7 @@ from cgeval.errors import ConfigError, DataError
 
 CONVENTIONS = ("reference", "cityscapes")
 METRICS = ("pixel_accuracy", "class_accuracy", "class_iou")
+WORDS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
 
 Scores = NDArray[np.float64]
 

@@ -4,14 +4,13 @@ import textwrap
 
 import numpy as np
 
-from cgeval.metrics import METRICS, Interval
+from cgeval.metrics import METRICS, WORDS, Interval
 from cgeval.protocols.planning import Job, Ruler
 from cgeval.protocols.results import class_names
 from cgeval.protocols.scoring import Line, Score
 from cgeval.scorers.store import ScorerFile, ScorerInfo
 from cgeval.tables import table_lines
 
-HEADS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
 CONVENTIONS = {
     "cityscapes": "classes without a pixel are left out, as cityscapesScripts does",
     "reference": "classes without a pixel count 0, as in the script released with pix2pix",
@@ -75,7 +74,7 @@ def network_of(info: ScorerInfo) -> str:
 
 def _numbers(score: Score) -> list[str]:
     rows = [_number_row(line, score) for line in (score.line, *score.beside)]
-    return table_lines(("", "n", *(HEADS[metric] for metric in METRICS), ""), rows, numbers=(1,))
+    return table_lines(("", "n", *(WORDS[metric] for metric in METRICS), ""), rows, numbers=(1,))
 
 
 def _number_row(line: Line, score: Score) -> tuple[str, ...]:
@@ -107,7 +106,7 @@ def _other_convention(score: Score) -> list[str]:
     changed = [m for m in METRICS if abs(float(getattr(scores, m)) - score.line.value(m)) >= DIFFERS]
     if not changed:
         return []
-    told = ", ".join(f"{HEADS[metric]} {float(getattr(scores, metric)):.3f}" for metric in changed)
+    told = ", ".join(f"{WORDS[metric]} {float(getattr(scores, metric)):.3f}" for metric in changed)
     return ["", *_wrapped(f"With --convention {name} ({CONVENTIONS[name]}): {told}.", "  ")]
 
 

@@ -28,6 +28,7 @@ from cgeval.files import lock
 from cgeval.interrupt import stop_on_signal
 from cgeval.labelled import Labelled
 from cgeval.metrics import stack
+from cgeval.networks.segmenters import build_network
 from cgeval.runs import now
 from cgeval.scorers import training_state as files
 from cgeval.scorers.learner import KIND, Learner
@@ -62,6 +63,7 @@ def train_scorer(
         files.refuse_another(begun, recipe, labelled.name, labelled.digest("train"), out)
     source = choose_photos(labelled, recipe.seed)
     device = _ready(recipe)
+    _refuse_unknown_network(recipe)
     out.mkdir(parents=True, exist_ok=True)
     with lock(out / files.LOCK):
         material = load_material(labelled, source, recipe, say, progress=progress)
@@ -70,6 +72,12 @@ def train_scorer(
         if begun:
             training.restore()
         return training.run(say, progress=progress)
+
+
+def _refuse_unknown_network(recipe: Recipe) -> None:
+    """Raise ConfigError for a network that cannot be built, before photos are read and a folder is made."""
+    with torch.random.fork_rng(devices=[]):
+        build_network(KIND, recipe.arguments, 2)
 
 
 def _finished(out: Path, labelled: Labelled, say: Say) -> ScorerFile:

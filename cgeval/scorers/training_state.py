@@ -17,6 +17,7 @@ from typing import Any
 
 from cgeval.errors import ConfigError, OutputError, RunError, SchemaError
 from cgeval.files import LEFTOVER, remove_leftovers, write_atomic, write_json_atomic
+from cgeval.metrics import WORDS
 from cgeval.scorers.recipe import Recipe, differing, recipe_of
 
 SCHEMA = 1
@@ -32,7 +33,6 @@ PARTS = {
 }
 BROKEN = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, LookupError)
 
-WORDS = {"pixel_accuracy": "per-pixel accuracy", "class_accuracy": "per-class accuracy", "class_iou": "class IoU"}
 
 Row = dict[str, Any]
 

@@ -75,12 +75,12 @@ def test_check_says_whether_scores_can_be_believed(cgeval, tmp_path):
     write_header(tmp_path / "scorers" / "new")
     code, out, _ = cgeval("check", "new", "data", "--split", "test")
     assert code == 0
-    assert "Nothing is known of this scorer on these photos" in out
+    assert "Nothing is known of this scorer on these photos" in " ".join(out.split())
     write_header(tmp_path / "scorers" / "paper", kind="fcn8s", arguments={}, protocol="paper")
     code, out, _ = cgeval("check", "paper", "data")
     assert code == 1
     assert "0.26" in out
-    assert "Not as expected (Isola et al. 2017, table 1, ground truth)" in out
+    assert "Not as expected (Isola et al. 2017, table 1, ground truth)" in " ".join(out.split())
 
 
 def test_settings_are_shown_with_what_was_changed(cgeval):
