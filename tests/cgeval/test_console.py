@@ -136,7 +136,9 @@ def test_an_interrupt_ends_with_130(capsys, error):
 
 
 def process(code: str, **options: object) -> subprocess.Popen[bytes]:
-    head = "import click, os, sys, time\nfrom cgeval.console import run\n"
+    """A program that hears Ctrl-C, although the tests may run in the background, where a shell ignores it."""
+    head = "import click, os, signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    head += "from cgeval.console import run\n"
     return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code)], stderr=subprocess.PIPE, **options)
 
 
