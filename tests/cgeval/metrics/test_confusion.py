@@ -256,6 +256,7 @@ def test_the_public_names_are_these_and_numpy_is_all_they_need():
     assert names.split() == [
         "CONVENTIONS",
         "METRICS",
+        "WORDS",
         "ClassIntervals",
         "ConfusionMatrix",
         "Interval",
