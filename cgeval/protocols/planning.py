@@ -138,7 +138,7 @@ def _label_job(run: Run, image_set: ImageSet, labelled: Labelled, choices: Choic
 def _scorer_folders(run_path: Path) -> list[Path]:
     """Here, and beside the folder that holds the run."""
     beside = run_path.resolve().parent.parent / FOLDER
-    return [FOLDER] if beside == FOLDER.resolve() else [FOLDER, beside]
+    return [FOLDER] if beside.resolve() == FOLDER.resolve() else [FOLDER, beside]
 
 
 def _sets(run: Run, choices: Choices) -> list[ImageSet]:

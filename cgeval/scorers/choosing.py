@@ -33,7 +33,7 @@ def _fitting(labelled: Labelled, folders: Sequence[Path]) -> ScorerFile:
             broken += unreadable
     if broken:
         raise WeightsError(f"{str(broken[0]).rstrip('.')}; or name another scorer by --scorer.")
-    fit = fitting(found, labelled.labels)
+    fit = list({scorer.path.resolve(): scorer for scorer in fitting(found, labelled.labels)}.values())
     own = [scorer for scorer in fit if scorer.info.trained_on.get("name") == labelled.name]
     for only in (fit, own):
         if len(only) == 1:

@@ -109,6 +109,17 @@ def test_scorers_beside_the_runs_are_found_from_elsewhere(place, tmp_path, monke
     assert plan(run_of(place), Choices(scorer="camvid"))[0].way.scorer.info.name == "camvid"
 
 
+def test_a_scorer_that_a_link_leads_to_is_one_scorer(place):
+    (place / "scorers").rename(place / "kept")
+    (place / "scorers").symlink_to(place / "kept")
+    assert plan(run_of(place), Choices())[0].way.scorer.info.name == "camvid"
+    (place / "scorers").unlink()
+    (place / "scorers").mkdir()
+    for name in ("one", "other"):
+        (place / "scorers" / name).symlink_to(place / "kept" / "camvid")
+    assert plan(run_of(place), Choices())[0].way.scorer.info.name == "camvid"
+
+
 def test_without_a_scorer_the_sentence_says_how_to_make_one(place):
     (place / "scorers" / "camvid" / "scorer.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"make one by `cgeval scorer train .*data scorers/data`"):
