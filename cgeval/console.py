@@ -28,6 +28,8 @@ PLACES = {
 }
 # What a command may need that the core does not bring, and the extra that brings it.
 EXTRAS = {
+    "jinja2": "compare",
+    "pandas": "compare",
     "torch": "all",
     "torchvision": "all",
     "segmentation_models_pytorch": "score",

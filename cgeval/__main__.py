@@ -1,0 +1,5 @@
+"""`python -m cgeval`."""
+
+from cgeval.cli import main
+
+main()

@@ -1,0 +1,122 @@
+"""What a comparison is: tables of rows and groups of columns. Only values; others make them, and others show them.
+
+Numbers stand in one group only if they were measured alike: same protocol, same choices, same images of the same size.
+What was measured otherwise stands in a table of its own, and its heading says what differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cgeval.records import Record
+from cgeval.runs import ImageSet, Run
+
+Kind = Literal["ceiling", "main", "method", "ablation", "sanity", "published"]
+Direction = Literal["AtoB", "BtoA"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared: the images of one run, and of a run with several variants (styles, ...) those of one.
+
+    label: as tables call it, unique in a comparison; sets: the sealed image set of each direction there is.
+    """
+
+    run: Run
+    label: str
+    kind: Literal["main", "method", "ablation"]
+    sets: Mapping[Direction, ImageSet]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What numbers must have in common to stand in one group of columns.
+
+    title: in words, such as "labels -> photo"; metrics: names as records have them, in the order of columns;
+    convention: every named choice; size_px: width and height of the images that were judged, None where there is no
+    such; facts: what a reader wants to know of it, heading by heading ("protocol", "scorer", "intervals", ...).
+    """
+
+    title: str
+    protocol: str
+    direction: Direction | None
+    metrics: tuple[str, ...]
+    n: int
+    convention: Mapping[str, Any]
+    size_px: tuple[int, int] | None
+    higher_is_better: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Number:
+    """One cell. value, low, high: in the record's unit, a fraction where the metric is one.
+
+    best: it is the best of its column, or not told from the best (see `compare.best`); record: where it is from, None
+    for what stood beside another record and for what is printed elsewhere; unsure: printed, and read in one place only.
+    """
+
+    value: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+    interval: str | None = None
+    best: bool = False
+    record: Record | None = None
+    unsure: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row minus the main one, over the same images; p_value: two-sided, holm: adjusted for all of the table."""
+
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    holm: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. numbers, differences: by (place of the group in the table, metric); note: a word beside the label."""
+
+    label: str
+    kind: Kind
+    numbers: Mapping[tuple[int, str], Number]
+    differences: Mapping[tuple[int, str], Difference] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """title: what is in it, and for further tables what differs from the first; footnotes: one sentence each."""
+
+    title: str
+    groups: tuple[Measure, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is known about the runs of one dataset.
+
+    dataset: the `dataset` of the main run's run.json; main: label of the row that the others are compared with;
+    tables: the first is the comparison, others hold what was measured otherwise, and what is printed elsewhere;
+    notes: sentences for the reader, such as what is missing and by which command it comes.
+    """
+
+    dataset: Mapping[str, Any]
+    split: str
+    main: str
+    subjects: tuple[Subject, ...]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...] = ()
+    dataset_path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the dataset."""
+        return str(self.dataset.get("name", "?"))
