@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM go in; a flag that the loop reads between two steps comes out. A second signal ends at once."""
+"""SIGINT, SIGTERM and SIGHUP go in; a flag that the loop reads between two steps comes out. A second ends at once."""
 
 import os
 import signal
@@ -27,9 +27,12 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Within the block the first Ctrl-C or SIGTERM only sets the flag."""
+    """Within the block the first Ctrl-C, SIGTERM or closed terminal only sets the flag; `nohup` is obeyed."""
     stop = Stop()
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop.ask) for number in numbers}
     try:
         yield stop
     finally:

@@ -1,11 +1,17 @@
-"""A configuration goes in; what a run of it would cost on this machine comes out as text. Nothing is written."""
+"""A configuration goes in; what a run of it would cost on this machine comes out, for people or for programs.
 
+Nothing is written.
+"""
+
+import json
 import math
 import os
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,28 +21,103 @@ from cyclegan.config import TrainConfig
 from cyclegan.devices import choose_device, describe
 from cyclegan.graph import GraphedStep
 from cyclegan.inputs import dataset_of
-from cyclegan.models.translator import Translator
 from cyclegan.networks import count_parameters
-from cyclegan.session import check_translator
+from cyclegan.session import check_translator, newest_step
 from cyclegan.step import TrainStep
 
 MOST_STEPS, MOST_SECONDS = 5, 3.0
 
 
-def describe_run(config: TrainConfig) -> str:
-    """The whole configuration, parameter counts, and the measured time and memory of one step, extrapolated.
+@dataclass(frozen=True)
+class Length:
+    """How long a run is, which only its dataset can say. root: the dataset's folder; images_a, images_b: to train on.
 
-    The text is itself a configuration file: all that is not a setting is a comment.
+    steps: of the whole run, by `processes` together; cache_bytes: of the decoded images.
     """
+
+    root: Path
+    images_a: int
+    images_b: int
+    paired: bool
+    epochs: int
+    processes: int
+    steps: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run costs. device: in words; parameters: of each network by name; seconds_per_step: measured.
+
+    memory_bytes: peak of the process, of which torch_bytes were there before the networks; on a GPU what is reserved
+    there, and torch_bytes is None. steps_done: by the checkpoint that a resumed run goes on from. unknown: where there
+    is no length, the sentence that says why.
+    """
+
+    config: TrainConfig
+    device: str
+    parameters: Mapping[str, int]
+    seconds_per_step: float
+    memory_bytes: int
+    torch_bytes: int | None
+    checkpoint_bytes: int
+    steps_done: int
+    length: Length | None
+    unknown: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all steps that are left; None where their number is not known."""
+        if self.length is None:
+            return None
+        return max(0, self.length.steps - self.steps_done) * self.seconds_per_step
+
+
+def estimate_run(config: TrainConfig, resumed: Path | None = None) -> Estimate:
+    """Build the networks and measure one step. resumed: the run that is gone on with, if there is one."""
     check_translator(config)
+    steps_done = newest_step(resumed) if resumed is not None else 0
     device = choose_device(config.compute)
     before = _resident_bytes()
     step = TrainStep(config, device)
-    seconds = measure_step(step)
-    facts = ["networks", *_network_lines(step.translator), "", f"one step on {describe(device)}"]
-    facts += [f"time    {_duration(seconds)}, measured on random images", f"memory  {_memory(device, before)}"]
-    facts += ["", *_run_lines(config, seconds), f"saved   {_size(_checkpoint_bytes(step))} for each checkpoint"]
-    return config.to_toml() + "\n" + "\n".join(f"# {fact}".rstrip() for fact in facts)
+    seconds, on_gpu = measure_step(step), device.type == "cuda"
+    return Estimate(
+        config,
+        describe(device),
+        {name: count_parameters(network) for name, network in step.translator.networks.items()},
+        seconds,
+        torch.cuda.max_memory_reserved(device) if on_gpu else _peak_bytes(),
+        None if on_gpu else before,
+        _checkpoint_bytes(step),
+        steps_done,
+        *_length(config),
+    )
+
+
+def as_text(estimate: Estimate) -> str:
+    """The whole configuration, and the estimate as comments, so that the text is itself a configuration file."""
+    facts = ["networks", *_network_lines(estimate.parameters), "", f"one step on {estimate.device}"]
+    facts += [f"time    {_duration(estimate.seconds_per_step)}, measured on random images", _memory_line(estimate)]
+    facts += ["", *_run_lines(estimate), f"saved   {_size(estimate.checkpoint_bytes)} for each checkpoint"]
+    return estimate.config.to_toml() + "\n" + "\n".join(f"# {fact}".rstrip() for fact in facts)
+
+
+def as_json(estimate: Estimate) -> str:
+    """For programs. `steps` is of the whole run, `seconds` of those that are left; null where `unknown` says why."""
+    length = estimate.length
+    known = {key: getattr(length, key) if length else None for key in ("images_a", "images_b", "epochs", "steps")}
+    content = {
+        "device": estimate.device,
+        "parameters": dict(estimate.parameters),
+        "seconds_per_step": estimate.seconds_per_step,
+        "memory_bytes": estimate.memory_bytes,
+        "checkpoint_bytes": estimate.checkpoint_bytes,
+        **known,
+        "steps_done": estimate.steps_done,
+        "seconds": estimate.seconds,
+        "unknown": estimate.unknown,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
 
 
 def measure_step(step: TrainStep) -> float:
@@ -53,13 +134,6 @@ def measure_step(step: TrainStep) -> float:
         if number > 0 and sum(seconds) > MOST_SECONDS:
             break
     return statistics.median(seconds[1:])
-
-
-def _memory(device: torch.device, before: int) -> str:
-    """Peak so far, and how much of it was there before the networks; on a GPU what PyTorch has reserved."""
-    if device.type == "cuda":
-        return f"{_size(torch.cuda.max_memory_reserved(device))} reserved on the device at the peak"
-    return f"{_size(_peak_bytes())} at the peak of the process, {_size(before)} of it PyTorch itself"
 
 
 def _peak_bytes() -> int:
@@ -89,29 +163,45 @@ def _checkpoint_bytes(step: TrainStep) -> int:
     return 3 * weights + sum(b.numel() * b.element_size() for b in translator.pools.buffers())
 
 
-def _network_lines(translator: Translator) -> list[str]:
-    counts = {name: count_parameters(network) for name, network in translator.networks.items()}
-    lines = [f"{name:8}{count:>14,} parameters" for name, count in counts.items()]
-    return [*lines, f"{'total':8}{sum(counts.values()):>14,} parameters"]
-
-
-def _run_lines(config: TrainConfig, seconds: float) -> list[str]:
+def _length(config: TrainConfig) -> tuple[Length | None, str | None]:
+    """Of the run, or why it is not known."""
     try:
         dataset = dataset_of(config)
         train = dataset.split("train")
     except CgevalError as error:
-        return [f"the whole run: time unknown, since {error}"]
-    images = max(len(train.a), len(train.b))
+        return None, str(error)
+    count_a, count_b = len(train.a), len(train.b)
     processes, epochs = int(os.environ.get("WORLD_SIZE", "1")), config.optimiser.epochs  # torchrun says how many
-    steps = math.ceil(images / (config.optimiser.batch_size * processes)) * epochs
-    together = f", {processes} processes together" if processes > 1 else ""
-    cache = (len(train.a) + len(train.b)) * config.data.load_px**2 * 3
+    steps = math.ceil(max(count_a, count_b) / (config.optimiser.batch_size * processes)) * epochs
+    cache = (count_a + count_b) * config.data.load_px**2 * 3
+    return Length(dataset.root, count_a, count_b, dataset.paired, epochs, processes, steps, cache), None
+
+
+def _network_lines(parameters: Mapping[str, int]) -> list[str]:
+    counts = dict(parameters) | {"total": sum(parameters.values())}
+    return [f"{name:8}{count:>14,} parameters" for name, count in counts.items()]
+
+
+def _memory_line(estimate: Estimate) -> str:
+    """Peak so far, and how much of it was there before the networks; on a GPU what PyTorch has reserved."""
+    peak = _size(estimate.memory_bytes)
+    if estimate.torch_bytes is None:
+        return f"memory  {peak} reserved on the device at the peak"
+    return f"memory  {peak} at the peak of the process, {_size(estimate.torch_bytes)} of it PyTorch itself"
+
+
+def _run_lines(estimate: Estimate) -> list[str]:
+    length, seconds, done = estimate.length, estimate.seconds, estimate.steps_done
+    if length is None or seconds is None:
+        return [f"the whole run: time unknown, since {estimate.unknown}"]
+    together = f", {length.processes} processes together" if length.processes > 1 else ""
+    resumed = f", {done:,} of them done" if done else ""
     return [
-        f"the whole run on {dataset.root}",
-        f"images  {len(train.a)} of A, {len(train.b)} of B, {'paired' if dataset.paired else 'unpaired'}",
-        f"steps   {steps:,} in {epochs} epoch{'s' if epochs > 1 else ''}{together}",
-        f"time    {_duration(steps * seconds)}",
-        f"disk    {_size(cache)} of decoded images, kept for later runs",
+        f"the whole run on {length.root}",
+        f"images  {length.images_a} of A, {length.images_b} of B, {'paired' if length.paired else 'unpaired'}",
+        f"steps   {length.steps:,} in {length.epochs} epoch{'s' if length.epochs > 1 else ''}{together}{resumed}",
+        f"time    {_duration(seconds)}{' for those that are left' if done else ''}",
+        f"disk    {_size(length.cache_bytes)} of decoded images, kept for later runs",
     ]
 
 

@@ -118,7 +118,7 @@ class Journal:
         if self.bar is not None:
             rate = row["images_per_s"]
             losses = in_short({name: row[name] for name in self.names})
-            self.bar.set_postfix_str(f"{rate:.{1 if rate >= 1 else 2}f} img/s, {losses}")
+            self.bar.set_postfix_str(f"{rate:.{1 if rate >= 1 else 2}f} img/s, {losses}", refresh=sys.stderr.isatty())
 
 
 def patience_s() -> float:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgeval.allocator import keep_freed_memory
-from cgeval.errors import CgevalError, ConfigError, OutputError, RunError
+from cgeval.datasets import find_dataset
+from cgeval.errors import CgevalError, ConfigError, DataError, OutputError, RunError
 from cgeval.files import lock, write_atomic
 from cgeval.runs import Run
 from cyclegan import __version__, state
-from cyclegan.config import TrainConfig, bound_keys, differing_keys, load_config
+from cyclegan.config import Data, TrainConfig, bound_keys, differing_keys, load_config
 from cyclegan.devices import choose_device
 from cyclegan.distributed import World, from_lead, join_world, leave_world
 from cyclegan.inputs import Inputs, open_inputs
@@ -39,12 +40,49 @@ def train_run(request: Request) -> Outcome:
         keep_freed_memory()
     world = join_world(device_type)
     try:
+        ended = _ended(request) if world.size == 1 else None
+        if ended is not None:
+            return ended
         device = choose_device(config.compute, world.local_rank)
         with ExitStack() as held:
             inputs = _prepare(request, held, world)
             return _train(request, Training(config, request.run_path, inputs, world, device))
     finally:
         leave_world()
+
+
+def _ended(request: Request) -> Outcome | None:
+    """How a run ended that is gone on with and has nothing left to do; None where there may be something.
+
+    So a program may resume whatever is there: neither the data nor the networks are touched. Where settings are new,
+    the best is still to be measured, or the last picture is older than the last checkpoint, the long way decides.
+    """
+    run_path, config = request.run_path, request.config
+    if not request.resume or not (run_path / "run.json").is_file():
+        return None
+    newest = state.read_index(run_path / "checkpoints").newest
+    if newest is None or newest.epoch < config.optimiser.epochs or config != load_config(str(run_path / "config.toml")):
+        return None
+    if newest.metric is None and config.checkpoints.best_by != "none":
+        return None
+    file = run_path / "checkpoints" / newest.file
+    if not _is_older(file, run_path / "losses.png"):
+        return None
+    with lock(run_path / "train.lock"):
+        state.load(file)
+    return Outcome(True, newest.step, newest.step, newest.step, 0.0, 0.0, _splits(config.data))
+
+
+def _is_older(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and one.stat().st_mtime_ns <= other.stat().st_mtime_ns
+
+
+def _splits(data: Data) -> tuple[str, ...]:
+    """Of the dataset, as its folders tell it; none where it is gone."""
+    try:
+        return tuple(find_dataset(Path(data.path), Path(data.path_b) if data.path_b else None).splits)
+    except DataError:
+        return ()
 
 
 def _prepare(request: Request, held: ExitStack, world: World) -> Inputs:

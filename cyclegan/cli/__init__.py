@@ -8,6 +8,7 @@ COMMANDS = {
     "demo": "cyclegan.cli.demo:demo",
     "train": "cyclegan.cli.train:train",
     "translate": "cyclegan.cli.translate:translate",
+    "reconstruct": "cyclegan.cli.reconstruct:reconstruct",
     "configs": "cyclegan.cli.train:configs",
     "data": "cyclegan.cli.data:data",
     "import-weights": "cyclegan.cli.weights:import_weights",

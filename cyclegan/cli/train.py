@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Same as --set compute.device=...")
 @click.option("--resume", is_flag=True, help="Go on with RUN from its newest checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Print configuration, sizes, expected memory and time; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: sizes, memory and time for programs.")
 def train(
     config: str,
     run: Path,
@@ -32,29 +33,38 @@ def train(
     device: str | None,
     resume: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Train the translator that CONFIG describes into the folder RUN.
 
     CONFIG is a TOML file or the name of a ready one (see `cyclegan configs`). To go on with a run, type what started
     it and add --resume, or name RUN/config.toml as CONFIG.
     """
+    from cgeval.errors import ConfigError
     from cyclegan.session import Request, train_run
 
+    if as_json and not dry_run:
+        raise ConfigError("--json is how --dry-run answers: add --dry-run, or leave --json away.")
     leads = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
     places = {"data.path": data, "data.path_b": data_b}
     given = {key: str(path.resolve()) for key, path in places.items() if path is not None}
     settings = _settings(config, changes, given | ({"compute.device": device} if device else {}), run, resume)
     if dry_run:
-        from cyclegan.estimate import describe_run
-
         if leads:
-            click.echo(describe_run(settings))
+            _say_what_it_costs(settings, run if resume else None, as_json)
         return
     outcome = train_run(Request(settings, run, resume))
     if leads:
         _say_how_it_ended(outcome, run)
     if not outcome.finished:
         raise SystemExit(130)
+
+
+def _say_what_it_costs(settings: "TrainConfig", resumed: Path | None, for_programs: bool) -> None:
+    from cyclegan.estimate import as_json, as_text, estimate_run
+
+    estimate = estimate_run(settings, resumed)
+    click.echo(as_json(estimate) if for_programs else as_text(estimate))
 
 
 def _say_how_it_ended(outcome: "Outcome", run: Path) -> None:

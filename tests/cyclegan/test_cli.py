@@ -1,6 +1,8 @@
 """`cyclegan train`, `configs` and `translate` as a user meets them: exit codes, last words, one sentence a mistake."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cgeval.console import run as run_program
+from cgeval.records import read_records
 from cgeval.runs import Run
 from cyclegan import state
 from cyclegan.cli import cyclegan
@@ -291,6 +294,54 @@ def test_imported_weights_are_not_trained_on(command, stopped):
     refused(command("train", "my run/config.toml", "my run", "--resume"), "imported weights")
 
 
+@pytest.fixture
+def done(command, images) -> Path:
+    """A run of seven steps that is trained to its end."""
+    assert command("train", "small", "run", "--data", images, *QUICK).code == 0
+    return Path("run")
+
+
+def files_of(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "train.lock"}
+
+
+def test_resuming_what_is_done_touches_neither_data_nor_networks_nor_files(command, done, images, monkeypatch):
+    monkeypatch.setattr("cyclegan.session.Training", None)
+    monkeypatch.setattr("cyclegan.session.open_inputs", None)
+    before = files_of(done)
+    for words in (("run/config.toml", "run"), ("small", "run", *QUICK)):
+        answer = command("train", *words, "--resume")
+        assert answer.code == 0, answer.err
+        assert answer.out.splitlines()[1] == "All 7 steps were done already."
+        assert answer.out.splitlines()[3] == "  translate  cyclegan translate run --split test"
+        assert answer.err == ""
+    shutil.rmtree(images)
+    answer = command("train", "run/config.toml", "run", "--resume")
+    assert (answer.code, answer.out.splitlines()[1]) == (0, "All 7 steps were done already.")
+    assert "--input IMAGES" in answer.out
+    assert files_of(done) == before
+
+
+def test_what_is_done_but_for_its_pictures_gets_them(command, done):
+    (done / "losses.png").unlink()
+    assert command("train", "run/config.toml", "run", "--resume").code == 0
+    assert (done / "losses.png").is_file()
+
+
+def test_what_is_done_is_still_looked_at_where_settings_are_new(command, done, images):
+    answer = command("train", "run/config.toml", "run", "--resume", "--set", "checkpoints.keep=all")
+    assert answer.code == 0
+    assert "From here on run has another checkpoints.keep." in answer.err
+    refused(command("train", "run/config.toml", "run", "--resume", "--data", images.parent / "none"), "is not there")
+
+
+def test_a_broken_checkpoint_of_what_is_done_is_named(command, done):
+    path = state.find(done / "checkpoints")
+    path.write_bytes(path.read_bytes()[:1000])
+    os.utime(path, (0, 0))
+    refused(command("train", "run/config.toml", "run", "--resume"), "not a whole checkpoint")
+
+
 def test_of_several_processes_one_speaks(command, images, monkeypatch):
     monkeypatch.setattr("cyclegan.session.train_run", lambda request: Outcome(True, 0, 7, 7, 1.0, 0.0, ()))
     monkeypatch.setenv("RANK", "1")
@@ -321,6 +372,25 @@ def test_a_dry_run_needs_no_dataset(command):
     assert answer.code == 0
     assert "nowhere is not there" in answer.out
     assert left_behind() == []
+
+
+def test_a_dry_run_answers_programs_with_json_alone(command, images):
+    answer = command("train", "small", "run", "--data", images, *QUICK, "--dry-run", "--json")
+    assert answer.code == 0, answer.err
+    content = json.loads(answer.out)
+    assert (content["steps"], content["images_a"], content["images_b"]) == (7, 5, 7)
+    assert content["seconds"] == pytest.approx(7 * content["seconds_per_step"])
+    assert left_behind() == []
+    refused(command("train", "small", "run", "--data", images, "--json"), "--dry-run")
+
+
+def test_a_dry_run_of_a_run_that_is_gone_on_with_counts_what_is_left(command, stopped):
+    words = ("train", "my run/config.toml", "my run", "--dry-run")
+    content = json.loads(command(*words, "--resume", "--json").out)
+    assert (content["steps"], content["steps_done"]) == (14, 3)
+    assert content["seconds"] == pytest.approx(11 * content["seconds_per_step"])
+    assert "14 in 2 epochs, 3 of them done" in command(*words, "--resume").out
+    assert "of them done" not in command(*words).out
 
 
 # --- configs
@@ -366,6 +436,36 @@ def test_mistakes_of_translate_are_one_sentence(command, stopped, images, tmp_pa
     refused(command("translate", "my run"), "--data DIR")
     assert not Path("my run/images").exists()
     assert command("translate", "my run", "--data", tmp_path / "moved").code == 0
+
+
+# --- reconstruct
+
+
+def test_reconstruct_prints_a_table_and_keeps_the_numbers(command, stopped):
+    command("translate", "my run")
+    answer = command("reconstruct", "my run")
+    assert answer.code == 0, answer.err
+    heads, first, second, *notes = answer.out.splitlines()
+    assert heads.split() == ["image", "set", "direction", "n", "mean", "|back", "-", "input|"]
+    assert re.fullmatch(r"test_AtoB  A -> B     2  0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]", first)
+    assert second.startswith("test_BtoA  B -> A     3  ")
+    assert notes[-1] == "  records in my run/records/reconstruction.jsonl"
+    records = read_records(Path("my run"), "reconstruction")
+    assert [f"{record.value:.4f}" for record in records] == [line.split()[5] for line in (first, second)]
+    assert command("reconstruct", "my run", "--checkpoint", "newest", "--batch-size", "1", "--device", "cpu").code == 0
+    shown = command("reconstruct", "my run").err
+    assert "test_AtoB back: 100%" in shown
+
+
+def test_mistakes_of_reconstruct_are_one_sentence_and_leave_no_record(command, stopped, images):
+    refused(command("reconstruct", "none"), "none is not there")
+    refused(command("reconstruct", "my run"), "none is sealed yet", "cyclegan translate 'my run' --split test")
+    command("translate", "my run")
+    refused(command("reconstruct", "my run", "--split", "val"), "no image set of split 'val'")
+    refused(command("reconstruct", "my run", "--checkpoint", "99"), "no checkpoint '99'; there: 3, newest")
+    (images / "testB" / "b2.png").write_bytes(b"no image")
+    refused(command("reconstruct", "my run"), "b2.png")
+    assert not Path("my run/records").exists()
 
 
 # --- as a real process

@@ -1,5 +1,6 @@
 """`--dry-run`: a configuration that can be trained with, the sizes by hand, and time and memory that are measured."""
 
+import json
 import re
 import tomllib
 
@@ -9,9 +10,26 @@ import torch
 from cgeval.errors import ConfigError
 from cyclegan import state
 from cyclegan.config import from_dict, load_config
-from cyclegan.estimate import describe_run, measure_step
+from cyclegan.estimate import as_json, as_text, estimate_run, measure_step
 from cyclegan.step import TrainStep
 from tests.cyclegan.conftest import SMALL
+
+
+def describe_run(config) -> str:
+    return as_text(estimate_run(config))
+
+
+@pytest.fixture
+def minute_steps(monkeypatch) -> None:
+    """Nothing is measured; every step takes a minute."""
+    monkeypatch.setattr("cyclegan.estimate.measure_step", lambda step: 60.0)
+
+
+def saved_at(run, config, at: int) -> None:
+    """A checkpoint of the run after so many steps."""
+    step = TrainStep(config, torch.device("cpu"))
+    content = state.capture(step, state.Position(at), [state.process_state(step)])
+    state.save(run / "checkpoints", content, metric=None, is_best=False, rule=config.checkpoints)
 
 
 def line(text: str, start: str) -> str:
@@ -77,6 +95,43 @@ def test_memory_is_the_processs_own_and_says_what_pytorch_takes(small):
     assert found
     peak, before = (float(found[i]) * (1024 if found[i + 1] == "GiB" else 1) for i in (1, 3))
     assert 50 < before <= peak < 20000
+
+
+def test_programs_read_the_same_estimate(small, minute_steps):
+    estimate = estimate_run(small("optimiser.batch_size=2"))
+    content = json.loads(as_json(estimate))
+    assert content["parameters"] == {"gen_ab": 31939, "gen_ba": 31939, "disc_a": 845, "disc_b": 845}
+    found = {key: content[key] for key in ("images_a", "images_b", "epochs", "steps", "steps_done")}
+    assert found == {"images_a": 5, "images_b": 7, "epochs": 3, "steps": 12, "steps_done": 0}
+    assert (content["seconds_per_step"], content["seconds"], content["unknown"]) == (60.0, 12 * 60.0, None)
+    assert content["device"].startswith("cpu")
+    text = as_text(estimate)
+    for word in (f"one step on {content['device']}", "gen_ab          31,939", "steps   12 in 3 epochs", "12.0 min"):
+        assert word in text
+    assert f"{content['memory_bytes'] / 2**20:.1f} MiB" in text or f"{content['memory_bytes'] / 2**30:.2f} GiB" in text
+    assert f"{content['checkpoint_bytes'] / 2**20:.1f} MiB for each checkpoint" in text
+
+
+def test_of_a_resumed_run_the_steps_that_are_left_are_counted(small, minute_steps, tmp_path):
+    saved_at(tmp_path / "run", small(), 15)
+    estimate = estimate_run(small(), tmp_path / "run")
+    content = json.loads(as_json(estimate))
+    assert (content["steps"], content["steps_done"], content["seconds"]) == (21, 15, 6 * 60.0)
+    assert line(as_text(estimate), "steps").endswith("21 in 3 epochs, 15 of them done")
+    assert "# time    6.0 min for those that are left" in as_text(estimate)
+
+
+def test_a_run_that_is_done_or_has_no_checkpoint_yet_is_counted_too(small, minute_steps, tmp_path):
+    assert estimate_run(small(), tmp_path / "none").seconds == 21 * 60.0
+    saved_at(tmp_path / "run", small(), 21)
+    assert estimate_run(small(), tmp_path / "run").seconds == 0
+
+
+def test_without_the_dataset_programs_are_told_why_nothing_is_known(minute_steps):
+    content = json.loads(as_json(estimate_run(load_config("small", SMALL))))
+    assert [content[key] for key in ("images_a", "images_b", "epochs", "steps", "seconds")] == [None] * 5
+    assert content["unknown"].startswith("no dataset is named: give --data DIR")
+    assert content["seconds_per_step"] == 60.0
 
 
 def test_nothing_is_written(small, images, tmp_path):
