@@ -64,7 +64,7 @@ def read_matrices(run_path: Path, record: Record) -> dict[str, Matrices]:
 
 
 def _matrices(content: Any, i: int) -> Matrices:
-    return Matrices(tuple(content[f"ids{i}"].tolist()), content[f"matrices{i}"].astype(np.int64))
+    return Matrices(tuple(content[f"ids{i}"].tolist()), content[f"matrices{i}"].astype(np.int64, copy=False))
 
 
 def _digest(sets: Mapping[str, Matrices]) -> str:
@@ -72,7 +72,7 @@ def _digest(sets: Mapping[str, Matrices]) -> str:
     digest = hashlib.sha256()
     for name, each in sets.items():
         digest.update(f"{name}\n{_lines(each.ids)}\n{each.matrices.shape}\n".encode())
-        digest.update(each.matrices.astype("<i8").tobytes())
+        digest.update(np.ascontiguousarray(each.matrices, dtype="<i8").data)
     return digest.hexdigest()[:DIGEST_LETTERS]
 
 

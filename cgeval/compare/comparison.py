@@ -34,6 +34,7 @@ class Measure:
     """What numbers must have in common to stand in one group of columns.
 
     title: in words, such as "labels -> photo"; metrics: names as records have them, in the order of columns;
+    n: images that each number is over, of people's answers the images shown, as each Number has its own n there;
     convention: every named choice; size_px: width and height of the images that were judged, None where there is no
     such; facts: what a reader wants to know of it, heading by heading ("protocol", "scorer", "intervals", ...).
     """
@@ -51,7 +52,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Number:
-    """One cell. value, low, high: in the record's unit, a fraction where the metric is one.
+    """One cell. value, low, high: in the record's unit, a fraction where the metric is one; n: 0 where it is not known.
 
     best: it is the best of its column, or not told from the best (see `compare.best`); record: where it is from, None
     for what stood beside another record and for what is printed elsewhere; unsure: printed, and read in one place only.

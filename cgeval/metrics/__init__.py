@@ -2,6 +2,7 @@
 
     one ConfusionMatrix per image  ->  their sum      ->  segmentation_scores
                                    ->  stack of them  ->  bootstrap_scores, bootstrap_classes, paired_bootstrap
+          stacks of several methods over the same images  ->  resample_scores  ->  paired_differences of any two
 
 Matrices are kept, scores are not: another convention, another interval or another comparison is one more call.
 """
@@ -10,10 +11,14 @@ from cgeval.metrics.bootstrap import (
     ClassIntervals,
     Interval,
     PairedDifference,
+    Resampled,
     bootstrap_classes,
     bootstrap_scores,
     interval_name,
     paired_bootstrap,
+    paired_differences,
+    resample_means,
+    resample_scores,
 )
 from cgeval.metrics.confusion import ConfusionMatrix, stack
 from cgeval.metrics.permutation import Permutation, best_permutation
@@ -28,12 +33,16 @@ __all__ = [
     "Interval",
     "PairedDifference",
     "Permutation",
+    "Resampled",
     "SegmentationScores",
     "best_permutation",
     "bootstrap_classes",
     "bootstrap_scores",
     "interval_name",
     "paired_bootstrap",
+    "paired_differences",
+    "resample_means",
+    "resample_scores",
     "segmentation_scores",
     "stack",
 ]

@@ -14,6 +14,9 @@ from cgeval.metrics import (
     bootstrap_scores,
     interval_name,
     paired_bootstrap,
+    paired_differences,
+    resample_means,
+    resample_scores,
     segmentation_scores,
 )
 from cgeval.metrics import bootstrap as module
@@ -227,7 +230,83 @@ def test_one_image_has_a_difference_and_nothing_more():
     assert (found.low, found.high, found.p_value) == (None, None, None)
 
 
+# Several methods at once
+
+
+def three_methods(n=25):
+    ours = images(n, 0)
+    true = ours.sum(axis=2)[:, :4]
+    return [ours, predict(true, 5, 0.6), predict(true, 6, 0.69)]
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_any_two_of_several_differ_as_the_two_alone_do_to_the_last_bit(convention):
+    stacks = three_methods()
+    found = resample_scores(stacks, convention, resamples=300, seed=2)
+    for i, ours in enumerate(stacks):
+        for j, theirs in enumerate(stacks):
+            alone = paired_bootstrap(ours, theirs, convention, resamples=300, seed=2)
+            assert paired_differences(found[i], found[j]) == alone
+
+
+def test_resampled_scores_are_those_of_the_bootstrap():
+    stacks = three_methods()
+    for stack, found in zip(stacks, resample_scores(stacks, "cityscapes"), strict=True):
+        assert found.values == {metric: float(getattr(point(stack, "cityscapes"), metric)) for metric in METRICS}
+        for metric, interval in bootstrap_scores(stack, "cityscapes").items():
+            assert np.quantile(found.drawn[metric], [0.025, 0.975]) == pytest.approx([interval.low, interval.high])
+
+
+def test_a_paired_difference_is_the_bootstrap_of_the_difference_image_by_image():
+    ours, theirs, _ = three_methods(12)
+    weights = np.concatenate(list(module._weights(12, 400, 7))).astype(np.int64)
+    drawn = [
+        [segmentation_scores(np.einsum("n,nij->ij", w, side), "cityscapes").class_iou for side in (ours, theirs)]
+        for w in weights
+    ]
+    differences = np.array([a - b for a, b in drawn])
+    found = paired_bootstrap(ours, theirs, "cityscapes", resamples=400, seed=7)["class_iou"]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])), abs=1e-12)
+    tail = 1 + min((differences <= 0).sum(), (differences >= 0).sum())
+    assert found.p_value == min(1, 2 * tail / 401)
+
+
+def test_means_of_values_of_each_image_are_resampled_alike():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.random(30), rng.random(30)
+    found = resample_means([ours, theirs], "error", resamples=500, seed=3)
+    weights = np.concatenate(list(module._weights(30, 500, 3)))
+    expected = [np.repeat(ours - theirs, w.astype(int)).mean() for w in weights]
+    assert found[0].drawn["error"] - found[1].drawn["error"] == pytest.approx(np.array(expected))
+    difference = paired_differences(*found)["error"]
+    assert difference.difference == pytest.approx(ours.mean() - theirs.mean())
+    assert (difference.low, difference.high) == pytest.approx(tuple(np.quantile(expected, [0.025, 0.975])))
+
+
+def test_one_image_has_numbers_and_no_resamples():
+    one = images(1, 0)
+    assert [found.drawn for found in resample_scores([one, one], "reference")] == [None, None]
+    assert [found.drawn for found in resample_means([np.array([0.5])], "error")] == [None]
+    assert paired_differences(*resample_means([np.array([0.5]), np.array([0.25])], "e"))["e"].difference == 0.25
+
+
+def test_no_method_has_no_numbers():
+    assert resample_scores([], "reference") == resample_means([], "error") == []
+
+
 # What is refused
+
+
+def test_a_third_method_over_other_images_is_refused():
+    ours, theirs, third = three_methods(5)
+    with pytest.raises(DataError, match="the truth of 2 of 5 images differs"):
+        resample_scores([ours, theirs, third[[0, 2, 1, 3, 4]]], "reference")
+
+
+@pytest.mark.parametrize("samples", [[np.ones(3), np.ones(2)], [np.ones((2, 2))], [np.ones(0)]])
+def test_values_that_are_not_one_of_each_image_are_refused(samples):
+    with pytest.raises(DataError, match="cannot be paired: one of each image"):
+        resample_means(samples, "error")
 
 
 def test_stacks_of_different_images_cannot_be_paired():
@@ -244,8 +323,18 @@ def test_images_in_another_order_cannot_be_paired():
 
 @pytest.mark.parametrize("setting", [{"resamples": 0}, {"level": 0.0}, {"level": 95}])
 def test_impossible_settings_are_refused(setting):
-    with pytest.raises(ConfigError, match="at least 1, and a level between 0 and 1"):
-        bootstrap_scores(images(3, 0), "reference", **setting)
+    for refuse in (bootstrap_scores, bootstrap_classes, lambda m, c, **s: paired_bootstrap(m, m, c, **s)):
+        with pytest.raises(ConfigError, match="at least 1, and a level between 0 and 1"):
+            refuse(images(3, 0), "reference", **setting)
+
+
+def test_no_resamples_are_refused_for_several_methods_too():
+    for refuse in (
+        lambda: resample_scores([images(3, 0)], "reference", resamples=0),
+        lambda: resample_means([np.ones(3)], "error", resamples=0),
+    ):
+        with pytest.raises(ConfigError, match="0 resamples"):
+            refuse()
 
 
 def test_no_image_and_a_matrix_that_is_no_stack_are_refused():
