@@ -1,0 +1,139 @@
+"""A comparison goes in; one HTML file comes out that asks for nothing else, written whole or not at all.
+
+No script, no font, no style and no picture from elsewhere: a content security policy in the file itself forbids them,
+and lets pass the one style sheet whose digest it names. Pictures are in the file. Charts are SVG from small templates.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cgeval.compare.comparison import Comparison
+from cgeval.compare.renderers.wording import one_line
+from cgeval.compare.report.classes import class_plots
+from cgeval.compare.report.examples import figures
+from cgeval.compare.report.explain import sources, terms
+from cgeval.compare.report.losses import loss_curves
+from cgeval.compare.report.provenance import how_it_was_made
+from cgeval.compare.report.summary import summary
+from cgeval.compare.report.tables import section
+from cgeval.errors import OutputError
+from cgeval.files import write_atomic
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).with_name("templates")
+PAGE, STYLE = "report.html.j2", "report.css"
+CODE = re.compile(r"`([^`]+)`")
+SIZE = re.compile(r"(?<=\d)x(?=\d)")
+PERCENT = re.compile(r"(?<=\d) %")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+def write_report(
+    comparison: Comparison,
+    path: Path,
+    *,
+    examples: int = 4,
+    seed: int = 0,
+    ids: Sequence[str] | None = None,
+    command: str,
+) -> Path:
+    """Write the report to the path; returns it.
+
+    examples: rows of the figures, drawn by the seed; ids: the rows by name instead; command: what made this report.
+    Raises DataError for ids that no compared set has, OutputError where the file cannot be written.
+    """
+    shown = figures(comparison, examples=examples, seed=seed, ids=ids)
+    page = _environment().get_template(PAGE).render(_content(comparison, command) | {"figures": shown})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, page.encode(errors="replace"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): name another place for the report.") from None
+    return path
+
+
+def _content(comparison: Comparison, command: str) -> dict[str, Any]:
+    """Everything the page shows but the pictures."""
+    sections = [section(comparison, table, drawn=i == 0) for i, table in enumerate(comparison.tables)]
+    explained = terms(comparison)
+    return {
+        "name": one_line(comparison.name),
+        "split": comparison.split,
+        "main": one_line(comparison.main),
+        "date": _date(datetime.now(UTC)),
+        "version": version("cgeval"),
+        "command": command,
+        "summary": summary(comparison),
+        "notes": [one_line(note) for note in comparison.notes],
+        "subjects": len(comparison.subjects),
+        "first": sections[0] if sections else None,
+        "others": [each for each in sections[1:] if not each.is_printed],
+        "printed": [each for each in sections[1:] if each.is_printed],
+        "classes": class_plots(comparison),
+        "losses": loss_curves(comparison),
+        "terms": explained,
+        "sources": sources(comparison, explained),
+        "made": how_it_was_made(comparison),
+    } | _style()
+
+
+def _style() -> dict[str, str]:
+    """The style sheet, and its digest as a content security policy names it."""
+    text = (TEMPLATES / STYLE).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"style": text, "style_digest": f"sha256-{digest}"}
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"set": _set, "minus": _minus, "parts": _parts, "percent": _percent, "colour": _colour}
+    return environment
+
+
+def _set(text: str) -> str:
+    """What the records call "labels -> photo, 128x128 px, 95 %" as it is set."""
+    return PERCENT.sub("\u00a0%", SIZE.sub("×", text.replace(" -> ", " → ")))
+
+
+def _minus(digits: str) -> str:
+    """Differences with a true minus sign, as wide as the plus."""
+    return digits.replace("-", "−")
+
+
+def _parts(text: str) -> list[tuple[str, bool]]:
+    """The sentence in parts: whether each is code, which stands between backticks."""
+    return [(part, i % 2 == 1) for i, part in enumerate(CODE.split(text)) if part]
+
+
+def _percent(value: float) -> str:
+    """A place in percent, as an attribute of SVG."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def _colour(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _date(day: datetime) -> str:
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
