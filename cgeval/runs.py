@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import UnionType
 from typing import Any
 
@@ -296,9 +296,8 @@ def _tidy(final: Path, work: Path, aside: Path) -> None:
 
 def _is_below(name: str) -> bool:
     """Whether the name is a relative path in its one spelling, that stays inside and can be written as UTF-8."""
-    path = PurePosixPath(name)
-    inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-    return inside and path.as_posix() == name and not re.search(r"[\x00\ud800-\udfff]", name)
+    plain = all(part not in ("", ".", "..") for part in name.split("/"))
+    return plain and not re.search(r"[\x00\ud800-\udfff]", name)
 
 
 def _image_set(file: Path) -> ImageSet:

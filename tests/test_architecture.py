@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "torchvision", "flask", "sqlalchemy", "pydantic", "matplotlib", "scipy", "pandas")
+HEAVY = ("torch", "torchvision", "flask", "sqlalchemy", "pydantic", "matplotlib", "scipy", "pandas", "jinja2")
 LIGHT = [
     "cgeval.adopt",
     "cgeval.cli",
+    "cgeval.cli.ablations",
     "cgeval.cli.adopt",
+    "cgeval.cli.compare",
     "cgeval.cli.fcn_score",
+    "cgeval.cli.gatys",
     "cgeval.cli.scorer",
+    "cgeval.compare.gather",
+    "cgeval.compare.making",
+    "cgeval.compare.renderers",
+    "cgeval.compare.report",
     "cgeval.datasets",
+    "cgeval.gatys.settings",
     "cgeval.images",
     "cgeval.labelled",
     "cgeval.labels",

@@ -7,6 +7,9 @@ from cgeval.console import LazyGroup, run
 COMMANDS = {
     "fcn-score": "cgeval.cli.fcn_score:fcn_score",
     "scorer": "cgeval.cli.scorer:scorer",
+    "gatys": "cgeval.cli.gatys:gatys",
+    "compare": "cgeval.cli.compare:compare",
+    "ablations": "cgeval.cli.ablations:ablations",
     "adopt": "cgeval.cli.adopt:adopt",
     "runs": "cgeval.cli.runs:runs",
     "show": "cgeval.cli.runs:show",

@@ -1,0 +1,167 @@
+"""What is missing of baselines and scores goes in; it is told, asked about and made, and the tables become files.
+
+Whatever is made is made by commands that anybody can type (`cgeval.compare.steps`), so an interrupted making goes on
+when it is asked for again: what is there is recognised from the files.
+"""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from cgeval.compare.baselines import Baseline, Likeness, plan_baselines
+from cgeval.compare.comparison import Comparison, Subject
+from cgeval.compare.scoring import Candidate, Wish, measuring
+from cgeval.compare.steps import Say, Step, plan_lines, run_steps, timed, total_words
+from cgeval.compare.trained import comes_back, sealed_sets
+from cgeval.errors import ConfigError, OutputError
+from cgeval.files import LEFTOVER, write_atomic
+from cgeval.runs import Run
+
+REPORT = "report.html"
+FILES = (REPORT, "table.md", "table.tex", "numbers.csv", "comparison.json")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, in order. runs: that the baselines are, or will be; notes: what stays unmeasured, and why."""
+
+    steps: tuple[Step, ...] = ()
+    runs: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> list[Step]:
+        """The steps that are not done."""
+        return [step for step in self.steps if not step.done]
+
+
+@dataclass(frozen=True)
+class Consent:
+    """How the user stands to a plan. yes: agreed before; look: only to be shown; again: what was typed."""
+
+    yes: bool
+    look: bool
+    again: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the report shows: so many examples, drawn by the seed, or the images of these ids."""
+
+    examples: int = 4
+    seed: int = 0
+    ids: tuple[str, ...] | None = None
+
+
+def plan_comparison(
+    subjects: Sequence[Subject], names: Sequence[str], siblings: Sequence[Run], like: Likeness, wish: Wish
+) -> Plan:
+    """Make each baseline that is named and not there, then measure every run as the main one, the first subject, is.
+
+    siblings: the runs among which baselines are looked for. Raises a CgevalError for what cannot be made.
+    """
+    baselines = plan_baselines(names, siblings, like)
+    first, *others = _candidates(subjects, baselines, like)
+    measured = measuring(first, others, like.split, wish)
+    making = tuple(step for baseline in baselines for step in baseline.steps)
+    return Plan((*making, *measured.steps), tuple(each.path for each in baselines), measured.notes)
+
+
+def make(plan: Plan, consent: Consent, say: Say) -> bool:
+    """Do what is left of the plan, once the user agrees; False where it was only to be looked at.
+
+    What measures is not asked about. Raises ConfigError where nobody can be asked, and what `run_steps` raises.
+    """
+    if any(step.is_making for step in plan.left):
+        if not (consent.yes or consent.look or sys.stdin.isatty()):
+            raise ConfigError(_unasked(plan))
+        plan = replace(plan, steps=_timed(plan.steps, say))
+        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps)]))
+        if not (consent.yes or consent.look):
+            click.confirm("Go on?", default=True, abort=True, err=True)
+    elif consent.look:
+        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps)]))
+    if not consent.look:
+        run_steps(plan.steps, again=consent.again, say=say)
+    return not consent.look
+
+
+def write_outputs(comparison: Comparison, out: Path, pictures: Pictures, command: str) -> list[Path]:
+    """Write FILES into the folder `out`, which is made; either all are new or none is. Returns them.
+
+    Raises OutputError where the folder cannot be written into.
+    """
+    from cgeval.compare.renderers import as_csv, as_json, as_latex, as_markdown
+    from cgeval.compare.report import write_report
+
+    renderers = (as_markdown, as_latex, as_csv, as_json)
+    try:
+        with _folder_in(out) as work:
+            for name, render in zip(FILES[1:], renderers, strict=True):
+                write_atomic(work / name, (render(comparison).rstrip("\n") + "\n").encode())
+            shown = {"examples": pictures.examples, "seed": pictures.seed}
+            write_report(comparison, work / REPORT, **shown, ids=pictures.ids, command=command)
+            for name in FILES:
+                (work / name).replace(out / name)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written into ({error.strerror}): name another folder.") from None
+    return [out / name for name in FILES]
+
+
+@contextmanager
+def _folder_in(out: Path) -> Iterator[Path]:
+    """A folder in `out` that is gone afterwards, and `out` too where it was not there before and nothing came of it."""
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=out) as work:
+            yield Path(work)
+    finally:
+        if new and not any(out.iterdir()):
+            out.rmdir()
+
+
+def refuse_output(out: Path) -> None:
+    """Raise OutputError, before anything is made, where the tables could not be written in the end."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, and a folder is expected for the report and the tables: name another.")
+
+
+def _candidates(subjects: Sequence[Subject], baselines: Sequence[Baseline], like: Likeness) -> list[Candidate]:
+    """One for each run, the main one first; of baselines that are yet to be made, what they will be."""
+    found: dict[Path, Candidate] = {}
+    for subject in subjects:
+        before = found.get(subject.run.path, Candidate(subject.run.path, subject.run.info.dataset))
+        found[subject.run.path] = replace(before, sets=(*before.sets, *subject.sets.values()))
+    for baseline in baselines:
+        path = baseline.path
+        if path not in found:
+            found[path] = Candidate(path, like.main.info.dataset, sealed_sets(path, like.split))
+        found[path] = replace(found[path], planned=baseline.planned)
+    trained = {path: Run.open(path) for path, each in found.items() if each.sets}
+    return [
+        replace(each, is_both_ways=path in trained and comes_back(trained[path], each.sets))
+        for path, each in found.items()
+    ]
+
+
+def _timed(steps: Sequence[Step], say: Say) -> tuple[Step, ...]:
+    """With their times, as the commands' own dry runs measure them; that takes seconds for each."""
+    if any(step.can_be_timed for step in steps):
+        say("Measuring how long that will take here ...")
+    return tuple(timed(step) for step in steps)
+
+
+def _unasked(plan: Plan) -> str:
+    first = next(step for step in plan.left if step.is_making)
+    return (
+        f"to do: {total_words(plan.steps)}, beginning with `{shlex.join(first.command)}`, and there is no terminal to "
+        "ask on: add --yes to go on, or --dry-run to see everything and how long it will take."
+    )

@@ -1,0 +1,207 @@
+"""Commands that a user could type go in; they are told, timed, and run one after the other as programs of their own.
+
+So whatever `cgeval compare` does can be done by hand, it never imports torch, and what a step leaves behind when it is
+interrupted is what the command itself leaves: the same command goes on from there.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from cgeval.errors import RunError
+
+Say = Callable[[str], None]
+CAN_BE_TIMED = (("cyclegan", "train"), ("cgeval", "gatys"))  # these have --dry-run --json
+LONG = (*CAN_BE_TIMED, ("cyclegan", "translate"))  # these make something new; the others measure what is there
+INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+BOUNCE_S = 0.3  # within which a second signal is an echo of the first: some programs signal a process and its group
+SIGNAL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. command: what a user would type; seconds: how long it will take, where that is known.
+
+    done: its files are there already.
+    """
+
+    title: str
+    command: tuple[str, ...]
+    done: bool = False
+    seconds: float | None = None
+
+    @property
+    def is_making(self) -> bool:
+        """Whether it makes images or networks that are not there yet, which is asked about before."""
+        return self.command[:2] in LONG
+
+    @property
+    def can_be_timed(self) -> bool:
+        """Whether it is still to be done and its command measures how long that will take."""
+        return not self.done and self.command[:2] in CAN_BE_TIMED
+
+
+def timed(step: Step) -> Step:
+    """The step with the seconds that its command's own dry run says; unchanged where there is no such.
+
+    Raises RunError where the dry run fails, whose words are shown: the step itself would fail alike.
+    """
+    if not step.can_be_timed:
+        return step
+    command = (*step.command, "--dry-run", "--json")
+    done = subprocess.run(argv(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    if done.returncode in INTERRUPTED:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise RunError(f"`{shlex.join(command)}` ended with exit code {done.returncode}, and says above why.")
+    answer = _answer(done.stdout)
+    seconds, fetches = answer.get("seconds"), answer.get("fetches")
+    title = f"{step.title}, for which its weights are fetched first" if fetches else step.title
+    return replace(step, title=title, seconds=float(seconds) if isinstance(seconds, int | float) else None)
+
+
+def plan_lines(steps: Sequence[Step]) -> list[str]:
+    """What is there, and what will be done: how long it will take, where that is known, and the command."""
+    lines: list[str] = []
+    number = 0
+    for step in steps:
+        number += not step.done
+        lines.append(f"  {'there' if step.done else f'{number:>4}.'}  {step.title}{_takes(step)}")
+        if not step.done:
+            lines.append(f"         {shlex.join(step.command)}")
+    return lines
+
+
+def total_words(steps: Sequence[Step]) -> str:
+    """How many steps there are to do, and how long those take whose time is known."""
+    todo = [step for step in steps if not step.done]
+    known = [step.seconds for step in todo if step.seconds is not None]
+    count = f"{len(todo)} step{'s' if len(todo) != 1 else ''}"
+    if not known:
+        return count
+    beside = " and what the others take" if len(known) < len(todo) else ""
+    return f"{count}, about {duration(sum(known))}{beside}"
+
+
+def run_steps(steps: Sequence[Step], *, again: str, say: Say) -> None:
+    """Run those that are not done, in order; their progress is shown on standard error, their results are not.
+
+    again: the command to type after a stop. Raises RunError where a step fails, KeyboardInterrupt where it is stopped.
+    """
+    todo = [step for step in steps if not step.done]
+    for number, step in enumerate(todo, 1):
+        say(f"[{number}/{len(todo)}] {step.title}{_takes(step)}\n      {shlex.join(step.command)}")
+        code = run_program(step.command)
+        if code in INTERRUPTED:
+            say(f"\nStopped in step {number} of {len(todo)}. What was done is kept; go on with:\n  {again}")
+            raise KeyboardInterrupt
+        if code:
+            raise RunError(
+                f"step {number} of {len(todo)}, `{shlex.join(step.command)}`, ended with exit code {code} and says "
+                f"above why: mend that and type `{again}` again, which goes on from there."
+            )
+
+
+def run_program(command: Sequence[str]) -> int:
+    """Exit code of the command, run by this Python; negative for a signal that ended it, 130 if asked to stop.
+
+    It is in a process group of its own, so that Ctrl-C comes to it once and from here: the first saves, a second ends
+    at once. Where the system can do that, it is also asked to stop when this process is killed.
+    """
+    with _passing_on() as relay:
+        relay.process = subprocess.Popen(
+            argv(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            process_group=0,
+            preexec_fn=_ends_with_parent(),
+        )
+        if relay.heard:  # before there was anybody to pass it on to
+            relay.process.terminate()
+        code = relay.process.wait()
+    return 130 if relay.heard else code
+
+
+def argv(command: Sequence[str]) -> list[str]:
+    """How a command of ours is started: by this Python, and not by what is first on the user's path."""
+    program, *words = command
+    return [sys.executable, "-P", "-m", program, *words]
+
+
+def duration(seconds: float) -> str:
+    """In words that go with "about"."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
+class Relay:
+    """Signals that come to this process and are meant for the one that works for it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.heard = False
+        self.last = -BOUNCE_S
+
+    def pass_on(self, number: int, _frame: FrameType | None) -> None:
+        """Signal handler for what ends a program."""
+        now = time.monotonic()
+        if now - self.last < BOUNCE_S:
+            return
+        self.heard, self.last = True, now
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def pause(self, _number: int, _frame: FrameType | None) -> None:
+        """Signal handler for Ctrl-Z: both stop, and both go on."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def _passing_on() -> Iterator[Relay]:
+    relay = Relay()
+    handlers = dict.fromkeys(PASSED_ON, relay.pass_on) | {signal.SIGTSTP: relay.pause}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield relay
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _ends_with_parent() -> Callable[[], object] | None:
+    """What a new process does before it becomes the program: ask Linux for SIGTERM when its parent is gone."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(SIGNAL_WITH_PARENT, int(signal.SIGTERM))
+
+
+def _takes(step: Step) -> str:
+    return "" if step.done or step.seconds is None else f" (about {duration(step.seconds)})"
+
+
+def _answer(text: bytes) -> dict[str, Any]:
+    """What a dry run says; `seconds` is null where it knows no time, as of a dataset that cannot be opened yet."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
