@@ -74,22 +74,23 @@ def plan_comparison(
 
 
 def make(plan: Plan, consent: Consent, say: Say) -> bool:
-    """Do what is left of the plan, once the user agrees; False where it was only to be looked at.
+    """Do what is left of the plan, once the user agrees; False where the user does not, or only wants to look.
 
     What measures is not asked about. Raises ConfigError where nobody can be asked, and what `run_steps` raises.
     """
-    if any(step.is_making for step in plan.left):
-        if not (consent.yes or consent.look or sys.stdin.isatty()):
-            raise ConfigError(_unasked(plan))
+    asks = any(step.is_making for step in plan.left)
+    if asks and not (consent.yes or consent.look or sys.stdin.isatty()):
+        raise ConfigError(_unasked(plan))
+    if asks or consent.look:
         plan = replace(plan, steps=_timed(plan.steps, say))
         say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps)]))
-        if not (consent.yes or consent.look):
-            click.confirm("Go on?", default=True, abort=True, err=True)
-    elif consent.look:
-        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps)]))
-    if not consent.look:
-        run_steps(plan.steps, again=consent.again, say=say)
-    return not consent.look
+    if consent.look:
+        return False
+    if asks and not consent.yes and not click.confirm("Go on?", default=True, err=True):
+        say("Nothing was made.")
+        return False
+    run_steps(plan.steps, again=consent.again, say=say)
+    return True
 
 
 def write_outputs(comparison: Comparison, out: Path, pictures: Pictures, command: str) -> list[Path]:

@@ -86,7 +86,9 @@ def total_words(steps: Sequence[Step]) -> str:
     """How many steps there are to do, and how long those take whose time is known."""
     todo = [step for step in steps if not step.done]
     known = [step.seconds for step in todo if step.seconds is not None]
-    count = f"{len(todo)} step{'s' if len(todo) != 1 else ''}"
+    if not todo:
+        return "nothing"
+    count = f"{len(todo)} step{'s' if len(todo) > 1 else ''}"
     if not known:
         return count
     beside = " and what the others take" if len(known) < len(todo) else ""
