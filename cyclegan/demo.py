@@ -1,17 +1,20 @@
-"""A folder goes in; a generated dataset, a small trained CycleGAN, its translations and their score come out there.
+"""A folder goes in; a generated dataset, a small CycleGAN, its score and its comparison with baselines come out there.
 
 Each stage is skipped where its result is already whole, so a second call takes seconds and an interrupted one goes on.
 """
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cgeval.compare.steps import INTERRUPTED, run_program
+from cgeval.errors import RunError
 from cgeval.labelled import open_labelled
 from cgeval.protocols.fcn_score import fcn_score
 from cgeval.protocols.figures import write_figures
 from cgeval.protocols.planning import Choices
 from cgeval.protocols.results import write_results
-from cgeval.protocols.telling import score_lines
+from cgeval.records import read_records
 from cgeval.runs import Run
 from cgeval.scorers.recipe import Recipe
 from cgeval.scorers.training import train_scorer
@@ -23,6 +26,8 @@ from cyclegan.translate import load_generators, plan, translate_into_run
 
 TRAIN_IMAGES, TEST_IMAGES, SIZE_PX = 200, 40, 128
 EXAMPLES = 4
+RECONSTRUCTION = "reconstruction"
+GATYS = ("--size", "64", "--batch-size", "8", "--set", "stages=[[0.5,10],[1.0,10]]")
 SCORER = Recipe(
     encoder="tu-test_resnet",
     options={"decoder_segmentation_channels": 64},
@@ -37,31 +42,52 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> bool:
     """Run the stages; False if training was stopped on the way (its state is saved)."""
     streets, run_path = folder / "streets", folder / "runs" / "streets"
     if not streets.exists():
-        say(f"1/5  drawing {TRAIN_IMAGES + TEST_IMAGES} street scenes into {streets}")
+        say(f"1/7  drawing {TRAIN_IMAGES + TEST_IMAGES} street scenes into {streets}")
         write_streets(streets, train=TRAIN_IMAGES, test=TEST_IMAGES, size_px=SIZE_PX, seed=0)
     config = load_config("demo", values={"data.path": str(streets.resolve())})
-    say(f"2/5  training a small CycleGAN into {run_path} (two to three minutes on two cores)")
+    say(f"2/7  training a small CycleGAN into {run_path} (two to three minutes on two cores)")
     started = (run_path / "run.json").exists()
     if not train_run(Request(config, run_path, resume=started)).finished:
         return False
-    say("3/5  translating the test images")
+    say("3/7  translating the test images")
     _translate_missing(run_path)
     scorer = folder / "scorers" / "streets"
-    say(f"4/5  training a scorer on the real photos into {scorer} (about a minute)")
+    say(f"4/7  training a scorer on the real photos into {scorer} (about a minute)")
     if train_scorer(open_labelled(streets), scorer, SCORER, resume=(scorer / BEGUN).exists(), say=say) is None:
         return False
-    say("5/5  scoring the translations against their label maps")
-    return True
+    say("5/7  scoring the translations against their label maps")
+    _score_missing(run_path, streets, scorer)
+    return _compare(folder, say)
 
 
-def score_demo(folder: Path) -> str:
-    """Score the demonstration's run, keep what was measured, and return the tables."""
-    streets, run_path, scorer = folder / "streets", folder / "runs" / "streets", folder / "scorers" / "streets"
-    scores = fcn_score(Run.open(run_path), Choices(dataset=streets, scorer=str(scorer)))
-    for score in scores:
+def _score_missing(run_path: Path, streets: Path, scorer: Path) -> None:
+    run = Run.open(run_path)
+    seals = {record.index_sha256 for record in read_records(run_path) if record.protocol != RECONSTRUCTION}
+    if all(image_set.index_sha256 in seals for image_set in run.image_sets()):
+        return
+    for score in fcn_score(run, Choices(dataset=streets, scorer=str(scorer))):
         write_results(score)
         write_figures(score, EXAMPLES)
-    return "\n\n".join("\n".join(score_lines(score)) for score in scores)
+
+
+def _compare(folder: Path, say: Callable[[str], None]) -> bool:
+    """Type what a user would type: the Gatys baseline with a network that needs no download, then the comparison."""
+    streets, runs, out = (str(folder / name) for name in ("streets", "runs", "comparison"))
+    say("6/7  the Gatys baseline, by a random VGG-19 and in few steps (under a minute)")
+    gatys = ("cgeval", "gatys", streets, f"{runs}/streets-gatys", "--weights", "random", "--styles", "0", *GATYS)
+    if not _type(gatys):
+        return False
+    say("7/7  training pix2pix on the same pictures (about a minute), then comparing all")
+    compare = ("cgeval", "compare", f"{runs}/streets", "--baselines", "gatys,pix2pix", "--yes", "--out", out)
+    return _type(compare)
+
+
+def _type(command: tuple[str, ...]) -> bool:
+    """Run a command as if it had been typed; False if it was stopped, RunError if it failed, which it has said."""
+    code = run_program(command, results=True)
+    if code and code not in INTERRUPTED:
+        raise RunError(f"`{shlex.join(command)}` ended with exit code {code}, and says above why.")
+    return code == 0
 
 
 def _translate_missing(run_path: Path) -> None:
@@ -76,6 +102,7 @@ def last_words(folder: Path) -> str:
     """Where to look and what to do next."""
     run_path = folder / "runs" / "streets"
     places = {
+        str(folder / "comparison" / "report.html"): "the comparison with its baselines, in a browser",
         str(run_path / "samples" / "latest.png"): "labels -> photo and back, on test images",
         str(run_path / "losses.png"): "the losses",
         f"{run_path / 'images'}/": "every test image, translated both ways and sealed",
@@ -86,6 +113,7 @@ def last_words(folder: Path) -> str:
         "cyclegan train small RUN --data DATA": "",
         "cgeval scorer train DATA scorers/NAME": "where DATA has label maps: once, then",
         "cgeval fcn-score RUN": "",
+        "cgeval compare --baselines gatys,pix2pix": "in a folder that holds runs/",
         f"cgeval show {run_path}": "what a run holds",
     }
     head = f"Done: a CycleGAN of {newest_step(run_path):,} steps. Look at"

@@ -13,10 +13,12 @@ from cgeval.compare.steps import Step
 from cgeval.compare.trained import SHORT, Training, flat_settings, sealed_sets, training_steps
 from cgeval.datasets import find_dataset
 from cgeval.errors import ConfigError, DataError
+from cgeval.gatys.settings import load_settings
 from cgeval.images import image_size
 from cgeval.runs import ImageSet, Run
 
 SINGLE_STYLES = 2  # beside the collection, as in the paper's figures 15 and 16
+CHOSEN = ("preset", "scale", "pooling", "seed", "gram", "optimiser", "stages", "start", "keep_colours")  # of Gatys
 NINE_BLOCKS_FROM_PX = 256  # nine blocks from here on, six below (paper, section 7.2)
 KEPT = (  # settings of the main run that pix2pix takes over; its loss, norm and optimiser stay its own
     "seed",
@@ -129,11 +131,16 @@ def _is_by(run: Run, weights: str | None) -> bool:
 
 
 def _is_begun(run: Run, split: str) -> bool:
-    """Whether it is what an interrupted making leaves: pictures that wait to be sealed, or the collection alone."""
-    sets = sealed_sets(run.path, split)
+    """Whether it is what an interrupted making leaves: pictures that wait to be sealed, or the collection alone.
+
+    A run with settings of the user's own is what the user wanted, and is taken as it is.
+    """
+    usual = load_settings(None, None, (), {}).to_dict()
+    if any(run.info.settings.get(key, usual[key]) != usual[key] for key in CHOSEN):
+        return False
     waiting = any((run.path / "gatys").glob("*/facts.json"))
-    collection = any(image_set.extra.get("variant") == "collection" for image_set in sets)
-    return waiting or (collection and len(sets) <= SINGLE_STYLES)
+    variants = [image_set.extra.get("variant") for image_set in sealed_sets(run.path, split)]
+    return waiting or ("collection" in variants and len(variants) <= SINGLE_STYLES)
 
 
 def _taken(name: str, run: Run) -> Baseline:

@@ -114,8 +114,10 @@ def run_steps(steps: Sequence[Step], *, again: str, say: Say) -> None:
             )
 
 
-def run_program(command: Sequence[str]) -> int:
+def run_program(command: Sequence[str], *, results: bool = False) -> int:
     """Exit code of the command, run by this Python; negative for a signal that ended it, 130 if asked to stop.
+
+    results: whether what it prints on standard output is shown too, and not only its progress.
 
     It is in a process group of its own, so that Ctrl-C comes to it once and from here: the first saves, a second ends
     at once. Where the system can do that, it is also asked to stop when this process is killed.
@@ -124,7 +126,7 @@ def run_program(command: Sequence[str]) -> int:
         relay.process = subprocess.Popen(
             argv(command),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=None if results else subprocess.DEVNULL,
             process_group=0,
             preexec_fn=_ends_with_parent(),
         )

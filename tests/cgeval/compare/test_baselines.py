@@ -109,6 +109,13 @@ def test_a_gatys_by_other_weights_than_are_named_is_not_taken_and_not_touched(pl
     assert " runs/streets-gatys-random " in commands("gatys", runs=runs, gatys_weights="random")[0]
 
 
+def test_a_gatys_run_with_settings_of_the_users_own_is_taken_as_it_is(place):
+    run = a_run(Path("runs/streets-gatys"), "gatys", directions=(), dataset=place / "streets")
+    add_set(run, "AtoB", variant="collection")
+    rewrite(run.path / "run.json", settings={"weights": "random", "stages": [[1.0, 10]]})
+    assert commands("gatys", runs=(Run.open(run.path),)) == []
+
+
 def test_an_interrupted_gatys_is_gone_on_with_by_the_weights_that_it_was_begun_with(place):
     run = a_run(Path("runs/streets-gatys"), "gatys", directions=(), dataset=place / "streets")
     add_set(run, "AtoB", variant="one")
