@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from cgeval.datasets import ImageFile, find_dataset
 from cgeval.errors import DataError, RunError
 from cgeval.images import Picture, read_rgb, to_network
 from cgeval.metrics import Interval, interval_name
+from cgeval.metrics.bootstrap import bootstrap_mean
 from cgeval.records import Record, append_records
 from cgeval.runs import ImageSet, Row, Run, now
 from cyclegan import state
@@ -33,7 +33,6 @@ from cyclegan.translate import OPPOSITE, Generators, Translation, load_generator
 PROTOCOL, METRIC = "reconstruction", "reconstruction_l1"
 CONVENTION = {"reconstructed from": "sealed 8-bit images", "levels": "[0, 1]"}
 RESAMPLES, LEVEL, SEED = 2000, 0.95, 0
-DRAWS_AT_ONCE = 1 << 20  # 8 MiB of image numbers
 DIGITS = 6  # that are kept of an image's value: the next depend on batch and device
 
 
@@ -107,22 +106,12 @@ def reconstruct(way: WayBack, batch_size: int = 8) -> Reconstruction:
             found |= zip((row.id for row in rows), _distances(way.network, pairs), strict=True)
             bar.update(len(rows))
     per_image = {image_id: round(value, DIGITS) for image_id, value in found.items()}
-    return Reconstruction(way, per_image, bootstrap_mean(np.array(list(per_image.values()))))
+    return Reconstruction(way, per_image, _interval(per_image))
 
 
-def bootstrap_mean(values: NDArray[np.float64]) -> Interval | None:
-    """Percentile interval of the mean of float [n], resampled over images as cgeval.metrics does; None where n is 1.
-
-    It is widened to hold the mean itself, from which rounding may part it where all values are alike.
-    """
-    n, mean = len(values), float(np.mean(values))
-    if n == 1:
-        return None
-    rng, most = np.random.default_rng(SEED), max(1, DRAWS_AT_ONCE // n)
-    rows = [min(most, RESAMPLES - start) for start in range(0, RESAMPLES, most)]
-    means = np.concatenate([values[rng.integers(n, size=(count, n))].mean(axis=1) for count in rows])
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(min(float(low), mean), max(float(high), mean))
+def _interval(per_image: Mapping[str, float]) -> Interval | None:
+    values = np.array(list(per_image.values()))
+    return bootstrap_mean(values, resamples=RESAMPLES, seed=SEED, level=LEVEL)
 
 
 def write_results(run: Run, found: Sequence[Reconstruction]) -> list[Record]:

@@ -19,7 +19,7 @@ DIGEST_LETTERS = 12
 ABSENT, TRUTH, IMAGES = "absent class", "truth", "images"  # in a convention; the last two: digests of what it is over
 HOW = {
     "fcn-score-paper": "images enlarged to the truth's size, network there",
-    "fcn-score-scorer-size": "network at the size it was trained at, logits enlarged to the truth's",
+    "fcn-score-scorer-size": "network at the size it was trained at, logits enlarged to the truth's size",
     "label-score": "the nearest colour is the class",
 }
 MEANS = {

@@ -191,18 +191,20 @@ def _standing_beside(each: Measured, metric: str) -> dict[str, Number]:
 
 
 def _about_differences(rows: Sequence[Row]) -> list[str]:
-    count = sum(len(row.differences) for row in rows)
+    count = sum(each.holm is not None for row in rows for each in row.differences.values())
     method = f"Differences: paired {interval_name(RESAMPLES)}"
     return [f"{method}; p-values corrected by Holm for the {count} of this table."] if count else []
 
 
 def _traps(groups: Sequence[Group]) -> list[str]:
-    """Traps that a score has recognised, once for each subject and direction."""
-    lines = []
+    """Traps that scores have recognised, a line for each and direction that names all that are in it."""
+    caught: dict[tuple[str, str], list[str]] = {}
     for group in groups:
         for each in group.entries:
             traps = each.record.extra.get("traps")
-            if isinstance(traps, list) and traps:
-                what = f"{each.subject.label}, {group.measure.title}"
-                lines.append(f"Look out, {what}: {', '.join(map(str, traps))} (`cgeval fcn-score` says it in full).")
-    return lines
+            for trap in traps if isinstance(traps, list) else []:
+                caught.setdefault((group.measure.title, str(trap)), []).append(each.subject.label)
+    return [
+        f"Look out, {title}: {trap}: {'; '.join(labels)} (`cgeval fcn-score` says it in full)."
+        for (title, trap), labels in caught.items()
+    ]

@@ -78,12 +78,12 @@ def write_style(path: Path, style: Style, network: FeatureNetwork, size_px: int)
         "producer": f"cgeval {version('cgeval')}",
         "created_at": now(),
     }
-    data = save(grams, metadata={KEY: json.dumps(facts, ensure_ascii=False)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}): name another place for the style.") from None
+    _write(path, save(grams, metadata={KEY: json.dumps(facts, ensure_ascii=False)}))
+
+
+def copy_style(path: Path, other: Path) -> None:
+    """The same file at another place; raises OutputError where it cannot be written."""
+    _write(other, path.read_bytes())
 
 
 def read_style(path: Path, network: FeatureNetwork, keys: Collection[str]) -> Saved:
@@ -110,6 +110,14 @@ def style_digest_in(path: Path) -> str | None:
         return str(_read(path)[0]["digest"])
     except WeightsError:
         return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): name another place for the style.") from None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

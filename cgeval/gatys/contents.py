@@ -158,7 +158,7 @@ def batches(contents: Contents, size: int) -> list[tuple[ImageFile, ...]]:
     return [batch for files in by_size.values() for batch in _chunks(files, size)]
 
 
-def content_digest(contents: Contents, *, progress: bool = True) -> str:
+def content_digest(contents: Contents) -> str:
     """SHA-256 over ids and pixels as they are stylised; so every image is decoded once, before the long work begins.
 
     Raises ImageError for the first that cannot be.
@@ -169,7 +169,7 @@ def content_digest(contents: Contents, *, progress: bool = True) -> str:
         head = f"{file.id}\0{file.id in contents.targets}\0{picture.shape}\0".encode(errors="surrogateescape")
         return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
-    hidden = None if progress and len(contents.files) > LOOKED_AT else True
+    hidden = None if len(contents.files) > LOOKED_AT else True
     with ThreadPoolExecutor(READERS) as pool:
         done = pool.map(digest_of, contents.files)
         bar = tqdm(done, total=len(contents.files), desc="reading contents", unit="img", leave=False, disable=hidden)

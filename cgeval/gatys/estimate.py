@@ -36,7 +36,6 @@ from cgeval.gatys.wanted import Wanted, single_of
 from cgeval.images import resize
 from cgeval.networks.feature_files import RANDOM
 from cgeval.networks.features import FeatureNetwork, describe_features
-from cgeval.runs import Run
 
 MOST_STEPS, MOST_SECONDS = 60, 4.0  # measured of each stage
 FEWEST_STEPS, FEW = 3, 5
@@ -87,7 +86,7 @@ def estimate(request: Request) -> Estimate:
     for contents in found:
         refuse_small(contents, wanted[contents.direction], network, settings)
     if not fetches:
-        _refuse_other_run(request, run_facts(network, settings, found[0]))
+        refuse_other_run(request, run_facts(network, settings, found[0]))
     batch_size = batch_size_for(request, device)
     per_image, per_look = measure(network, settings, found[0], batch_size)
     sets = [each for contents in found for each in _planned(request, contents, wanted[contents.direction], network)]
@@ -146,9 +145,11 @@ def remembering_seconds(settings: GatysSettings, device: torch.device) -> float:
     optimiser = BatchLBFGS(images, history=settings.history)
     seconds = []
     for _ in range(settings.history + FEW):
+        gradients = curvature * (images - 1)
+        losses = (gradients * (images - 1)).sum().view(1) / 2
         _wait()
         begun = time.perf_counter()
-        optimiser.step(images, curvature * (images - 1))
+        optimiser.step(images, losses, gradients)
         _wait()
         seconds.append(time.perf_counter() - begun)
     slower = float(np.median(seconds[-FEW:]) - np.median(seconds[1 : FEW + 1]))
@@ -207,8 +208,3 @@ def _looks(run_path: Path, direction: str, wanted: Wanted) -> int:
     known = not wanted.singles or remembered_ids(style_place(run_path, wanted.name, direction, ".json")) is not None
     n = len(wanted.files)
     return (0 if averaged else n) + (0 if known else min(n, LOOKED_AT))
-
-
-def _refuse_other_run(request: Request, facts: dict[str, object]) -> None:
-    if (request.run_path / "run.json").is_file() and not request.overwrite:
-        refuse_other_run(Run.open(request.run_path), facts)

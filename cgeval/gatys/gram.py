@@ -11,14 +11,35 @@ In the paper (CVPR 2016, equations 1 to 5) G and A are sums over M positions and
 is the same where image and style have equally many positions; where they have not, only means can be compared.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def gram(features: Tensor) -> Tensor:
     """float32 [n, c, h, w] to [n, c, c]: F F^T / (H W)."""
-    flat = features.flatten(2)
-    return torch.bmm(flat, flat.transpose(1, 2)) / flat.shape[2]
+    found: Tensor = _Gram.apply(features)
+    return found
+
+
+class _Gram(torch.autograd.Function):
+    """F F^T / (H W), whose gradient is one product, (D + D^T) F / (H W), where autograd's own takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        flat = features.flatten(2)
+        ctx.save_for_backward(features)
+        return torch.bmm(flat, flat.transpose(1, 2)) / flat.shape[2]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        flat = features.flatten(2)
+        both = (gradient + gradient.transpose(1, 2)) / flat.shape[2]
+        return torch.bmm(both, flat).view_as(features)
 
 
 def style_loss(found: Tensor, target: Tensor, form: str) -> Tensor:

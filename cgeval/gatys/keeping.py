@@ -19,12 +19,13 @@ from tqdm import tqdm
 from cgeval.datasets import ImageFile
 from cgeval.errors import RunError, WeightsError
 from cgeval.files import write_json_atomic
-from cgeval.gatys.collection import SUFFIX, read_style, style_digest_in, write_style
+from cgeval.gatys.collection import SUFFIX, copy_style, read_style, style_digest_in, write_style
 from cgeval.gatys.pending import FOLDER
 from cgeval.gatys.sheet import TILES, mosaic, spread
 from cgeval.gatys.styles import Look, Style, average_style, representatives
 from cgeval.gatys.wanted import Wanted, single_of
-from cgeval.images import write_png
+from cgeval.gatys.words import patience_s
+from cgeval.images import read_rgb, write_png
 from cgeval.networks.features import FeatureNetwork
 
 STYLES = "styles"
@@ -65,7 +66,7 @@ class Known:
     style: Style | None = None
 
 
-def known_style(wanted: Wanted, observer: Observer, *, progress: bool = True) -> Known:
+def known_style(wanted: Wanted, observer: Observer) -> Known:
     """What the style is made of; every image is decoded once, so that a broken one is named before the long work.
 
     Raises ImageError for it, and WeightsError for a saved style of another network.
@@ -75,19 +76,19 @@ def known_style(wanted: Wanted, observer: Observer, *, progress: bool = True) ->
         style = saved.style
         facts = {"name": style.name, "kind": style.kind, "n": style.n, "digest": style.digest}
         return Known(wanted, facts | {"size_px": saved.size_px}, style)
-    digest = pictures_digest(wanted.files, observer.look(wanted), progress=progress)
+    digest = pictures_digest(wanted.files, observer.look(wanted))
     facts = {"name": wanted.variant, "kind": wanted.kind, "n": len(wanted.files), "digest": digest}
     return Known(wanted, facts | {"size_px": observer.size_px})
 
 
-def pictures_digest(files: tuple[ImageFile, ...], look: Look, *, progress: bool = True) -> str:
+def pictures_digest(files: tuple[ImageFile, ...], look: Look) -> str:
     """The digest that a style of these images has (`cgeval.gatys.styles`), without any network."""
 
     def digest_of(file: ImageFile) -> str:
         picture = look.read(file)
         return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
 
-    hidden = None if progress and len(files) > FEW else True
+    hidden = None if len(files) > FEW else True
     with ThreadPoolExecutor(READERS) as pool:
         done = pool.map(digest_of, files)
         bar = tqdm(done, total=len(files), desc="reading styles", unit="img", leave=False, disable=hidden)
@@ -104,7 +105,7 @@ class Shelf:
         self.run_path, self.direction = run_path, direction
         self.observer, self.besides = observer, besides
 
-    def obtain(self, known: Known, seen: Seen, *, progress: bool = True) -> Style:
+    def obtain(self, known: Known, seen: Seen) -> Style:
         """The style: as saved where the same was averaged before, else averaged now. seen: called after each image.
 
         What `seen` raises ends it, and nothing is kept.
@@ -112,15 +113,28 @@ class Shelf:
         if known.style is not None:
             return known.style
         if known.wanted.kind == "image":
-            return self._average(known, seen, progress=False)
-        kept = self._kept(known)
-        style = kept or self._average(known, seen, progress=progress)
-        for place in (self._place(known.wanted, SUFFIX), self.besides):
-            if place is not None and not (kept and style_digest_in(place) == style.digest):
-                write_style(place, style, self.observer.network, self.observer.size_px)
+            return self._average(known, seen)
+        kept, place = self._kept(known), self._place(known.wanted, SUFFIX)
+        style = kept or self._average(known, seen)
+        if kept is None or style_digest_in(place) != style.digest:
+            write_style(place, style, self.observer.network, self.observer.size_px)
+        if self.besides is not None:
+            copy_style(place, self.besides)
         return style
 
-    def singles(self, known: Known, seen: Seen, *, progress: bool = True) -> list[Wanted]:
+    def lacks(self, known: Known) -> bool:
+        """Whether the other place is still without an average that belongs there."""
+        return self._belongs_besides(known) and not (self.besides and self.besides.exists())
+
+    def refuse_other(self, known: Known) -> None:
+        """Raise RunError where something else than this average is at the other place."""
+        place = self.besides
+        if place is None or not place.exists() or not self._belongs_besides(known):
+            return
+        if style_digest_in(place) != known.facts["digest"]:
+            raise RunError(f"{place} is there already, and is not the style of these images: name another place.")
+
+    def singles(self, known: Known, seen: Seen) -> list[Wanted]:
         """The images of the collection that become styles of their own, those that stand for it: remembered or found.
 
         They are sought among up to LOOKED_AT images from all over.
@@ -133,7 +147,7 @@ class Shelf:
         ids = remembered_ids(place, decided)
         if ids is None:
             files = [wanted.files[i] for i in spread(len(wanted.files), LOOKED_AT)]
-            with _bar(f"choosing {wanted.singles} of {wanted.variant}", len(files), seen, shown=progress) as count:
+            with _bar(f"choosing {wanted.singles} of {wanted.variant}", len(files), seen) as count:
                 look = self.observer.look(wanted)
                 found = representatives(self.observer.network, files, wanted.singles, look, seen=count)
             ids = [file.id for file in found]
@@ -144,15 +158,21 @@ class Shelf:
     def keep_preview(self, wanted: Wanted) -> None:
         """Keep a picture of the style for people: the image, or some of them as tiles."""
         files = [wanted.files[i] for i in spread(len(wanted.files), TILES**2)]
-        if files:
-            pictures = [self.observer.look(wanted).read(file) for file in files]
+        pictures = [self.observer.look(wanted).read(file) for file in files]
+        beside = wanted.source.with_suffix(".png")
+        if wanted.kind == "saved" and beside.is_file():
+            pictures = [read_rgb(beside)]  # as a run keeps both
+        if pictures:
             place = self._place(wanted, ".png")
             place.parent.mkdir(parents=True, exist_ok=True)
             write_png(place, pictures[0] if len(pictures) == 1 else mosaic(pictures, PREVIEW_PX))
 
-    def _average(self, known: Known, seen: Seen, *, progress: bool) -> Style:
+    def _belongs_besides(self, known: Known) -> bool:
+        return self.besides is not None and known.wanted.kind in ("images", "collection")
+
+    def _average(self, known: Known, seen: Seen) -> Style:
         wanted, look, network = known.wanted, self.observer.look(known.wanted), self.observer.network
-        with _bar(f"averaging {wanted.variant}", len(wanted.files), seen, shown=progress) as count:
+        with _bar(f"averaging {wanted.variant}", len(wanted.files), seen) as count:
             return average_style(network, wanted.files, look, name=wanted.variant, kind=known.facts["kind"], seen=count)
 
     def _kept(self, known: Known) -> Style | None:
@@ -196,17 +216,18 @@ def remembered_ids(place: Path, decided: Mapping[str, Any] | None = None) -> lis
     return ids if decided is None or content == decided else None
 
 
-def refuse_other_style(place: Path, digest: str) -> None:
-    """Raise RunError where something else than the style of that digest is at the place."""
-    if place.exists() and style_digest_in(place) != digest:
-        raise RunError(f"{place} is there already, and is not the style of these images: name another place.")
-
-
 @contextmanager
-def _bar(name: str, total: int, seen: Seen, *, shown: bool) -> Iterator[Seen]:
+def _bar(name: str, total: int, seen: Seen) -> Iterator[Seen]:
     """A progress bar over images that also calls `seen`."""
-    hidden = None if shown else True
-    with tqdm(total=total, desc=name, unit="img", leave=False, dynamic_ncols=True, disable=hidden) as bar:
+    with tqdm(
+        total=total,
+        desc=name,
+        unit="img",
+        leave=False,
+        dynamic_ncols=True,
+        mininterval=patience_s(),
+        disable=total <= FEW,
+    ) as bar:
 
         def count() -> None:
             bar.update(1)

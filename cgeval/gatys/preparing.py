@@ -20,6 +20,7 @@ from cgeval.gatys.keeping import Known, Observer, known_style
 from cgeval.gatys.pending import differing
 from cgeval.gatys.settings import GatysSettings
 from cgeval.gatys.wanted import Named, Wanted, wanted_styles
+from cgeval.gatys.words import counted
 from cgeval.networks.features import FeatureNetwork, load_features
 from cgeval.runs import Run
 
@@ -97,7 +98,7 @@ class Prepared:
         return observer_of(self.network, self.settings, contents)
 
 
-def prepare(request: Request, *, progress: bool = True) -> Prepared:
+def prepare(request: Request) -> Prepared:
     """Open and look at all that is named; raises a CgevalError in one sentence."""
     found = open_contents(request.content, split=request.split, directions=request.directions, size_px=request.size_px)
     wanted = {each.direction: wanted_styles(request.named, request.content, each.direction) for each in found}
@@ -108,11 +109,12 @@ def prepare(request: Request, *, progress: bool = True) -> Prepared:
     network, settings = load_network(request.settings, device)
     for contents in found:
         refuse_small(contents, wanted[contents.direction], network, settings)
+    refuse_other_run(request, run_facts(network, settings, found[0]))
     ways = []
     for contents in found:
         observer = observer_of(network, settings, contents)
-        styles = tuple(known_style(each, observer, progress=progress) for each in wanted[contents.direction])
-        ways.append(Way(contents, content_digest(contents, progress=progress), styles))
+        styles = tuple(known_style(each, observer) for each in wanted[contents.direction])
+        ways.append(Way(contents, content_digest(contents), styles))
     return Prepared(request, tuple(ways), network, settings, device)
 
 
@@ -158,13 +160,16 @@ def differs_from(run: Run, facts: Mapping[str, Any]) -> str:
     return differing(_binding(theirs), _binding(facts))
 
 
-def refuse_other_run(run: Run, facts: Mapping[str, Any]) -> None:
-    """Raise RunError, naming what differs, where the run was made otherwise."""
+def refuse_other_run(request: Request, facts: Mapping[str, Any]) -> None:
+    """Raise RunError, naming what differs, where a run is there that was made otherwise, unless overwrite."""
+    if request.overwrite or not (request.run_path / "run.json").is_file():
+        return
+    run = Run.open(request.run_path)
     changed = differs_from(run, facts)
     if changed:
         raise RunError(
             f"{run.path} was made with another {changed}: name another folder for the run, or add --overwrite to make "
-            f"it anew, without its {len(run.image_sets())} image sets."
+            f"it anew, without its {counted(len(run.image_sets()), 'image set')}."
         )
 
 

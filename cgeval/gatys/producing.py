@@ -19,11 +19,11 @@ from cgeval.errors import ConfigError, RunError
 from cgeval.gatys.contents import Contents, batches
 from cgeval.gatys.pending import Losses, Pending, differing
 from cgeval.gatys.transfer import Pictures, Progress, Stylised, Tick
+from cgeval.gatys.words import patience_s
 from cgeval.interrupt import Stop
 from cgeval.runs import ImageSet, Run
 
 BAR = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
-PATIENCE_S, IN_A_LOG_S = 0.2, 30.0  # between two looks of a person at a terminal, and two lines of a log
 TOO_MUCH = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -181,7 +181,7 @@ class _Bar:
             total=self.total,
             initial=self.done,
             bar_format=BAR,
-            mininterval=PATIENCE_S if sys.stderr.isatty() else IN_A_LOG_S,
+            mininterval=patience_s(),
             dynamic_ncols=True,
             leave=False,
         )

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from cgeval.errors import OutputError, RunError
 from cgeval.files import LEFTOVER, lock, write_json_atomic
-from cgeval.gatys.keeping import STYLES, Known, Shelf, known_style, refuse_other_style
+from cgeval.gatys.keeping import STYLES, Known, Shelf, known_style
 from cgeval.gatys.pending import FOLDER, LOSSES, Pending
 from cgeval.gatys.preparing import METHOD, Prepared, Request, Way, differs_from, prepare, refuse_other_run, set_name
 from cgeval.gatys.producing import Produced, StoppedError, Task, produce, sealed_before
 from cgeval.gatys.showing import show_styles
 from cgeval.gatys.styles import Style
 from cgeval.gatys.transfer import Pictures, Stylised, Tick, stylise
+from cgeval.gatys.words import counted
 from cgeval.interrupt import Stop, stop_on_signal
 from cgeval.runs import Run, RunInfo, now
 
@@ -39,17 +40,16 @@ class Made:
     was_stopped: bool
 
 
-def make(request: Request, say: Say, *, progress: bool = True) -> Made:
+def make(request: Request, say: Say) -> Made:
     """Make every set that is asked for and not there; Ctrl-C and SIGTERM stop it with what is finished kept.
 
-    say: takes a sentence; progress: show bars. Raises a CgevalError in one sentence, before anything is written
-    wherever that can be told before.
+    say: takes a sentence. Raises a CgevalError in one sentence, before anything is written wherever that can be told.
     """
     refuse_place(request)
-    prepared = prepare(request, progress=progress)
+    prepared = prepare(request)
     with held(request.run_path), stop_on_signal() as stop:
-        making = _Making(begin(prepared, say), prepared, stop, progress)
-        was_stopped = making.stopped_on_the_way(say)
+        making = _Making(begin(prepared, say), prepared, stop, say)
+        was_stopped = making.stopped_on_the_way()
         sheet = show_styles(making.run, prepared)
     return Made(making.run, prepared, tuple(making.produced), sheet, was_stopped)
 
@@ -57,11 +57,11 @@ def make(request: Request, say: Say, *, progress: bool = True) -> Made:
 class _Making:
     """The sets of a request, one after the other; `produced` grows."""
 
-    def __init__(self, run: Run, prepared: Prepared, stop: Stop, progress: bool) -> None:
-        self.run, self.prepared, self.stop, self.progress = run, prepared, stop, progress
+    def __init__(self, run: Run, prepared: Prepared, stop: Stop, say: Say) -> None:
+        self.run, self.prepared, self.stop, self.say = run, prepared, stop, say
         self.produced: list[Produced] = []
 
-    def stopped_on_the_way(self, say: Say) -> bool:
+    def stopped_on_the_way(self) -> bool:
         """Make them all; whether somebody asked to stop before that was done."""
         request = self.prepared.request
         try:
@@ -69,27 +69,29 @@ class _Making:
                 observer = self.prepared.observer(way.contents)
                 shelf = Shelf(self.run.path, way.contents.direction, observer, request.save_style)
                 for known in way.styles:
-                    self._one(way, known, shelf, say)
-                    for single in shelf.singles(known, self._seen, progress=self.progress):
-                        self._one(way, known_style(single, observer), shelf, say)
+                    self._one(way, known, shelf)
+                    for single in shelf.singles(known, self._seen):
+                        self._one(way, known_style(single, observer), shelf)
         except StoppedError:
             return True
         return False
 
-    def _one(self, way: Way, known: Known, shelf: Shelf, say: Say) -> None:
+    def _one(self, way: Way, known: Known, shelf: Shelf) -> None:
         """Make one set, unless it is there; raises StoppedError where that is stopped."""
         task = _task(self.prepared, way, known)
         overwrite = self.prepared.request.overwrite
         there = sealed_before(self.run, task, overwrite=overwrite)
+        if not overwrite:
+            shelf.refuse_other(known)
         if there is not None:
+            if shelf.lacks(known):
+                shelf.obtain(known, self._seen)
             Pending(self.run.path, task.name).finish()
             self.produced.append(Produced(task, there, there.count, was_there=True))
             return
-        if shelf.besides is not None and known.wanted.kind != "image" and not overwrite:
-            refuse_other_style(shelf.besides, known.facts["digest"])
-        style = shelf.obtain(known, self._seen, progress=self.progress)
+        style = shelf.obtain(known, self._seen)
         shelf.keep_preview(known.wanted)
-        say(f"{task.name}: {len(way.contents.files)} images in the style of {_words(known)}")
+        self.say(f"{task.name}: {counted(len(way.contents.files), 'image')} in the style of {_words(known)}")
         by_this = partial(_stylise, self.prepared, style)
         made = produce(
             self.run, task, by_this, batch_size=self.prepared.batch_size, stop=self.stop, overwrite=overwrite
@@ -155,8 +157,7 @@ def begin(prepared: Prepared, say: Say) -> Run:
     run = Run.open(path)
     if not differs_from(run, facts):
         return run
-    if not prepared.request.overwrite:
-        refuse_other_run(run, facts)
+    refuse_other_run(prepared.request, facts)
     return _begun_anew(run, RunInfo(run.info.run_id, producer=producer, created_at=now(), **facts), say)
 
 
@@ -169,7 +170,7 @@ def _begun_anew(run: Run, info: RunInfo, say: Say) -> Run:
         if path.is_dir() and path.name != STYLES:
             shutil.rmtree(path)
     (run.path / FOLDER / LOSSES).unlink(missing_ok=True)
-    say(f"{run.path} is begun anew; {len(sets)} image sets of other settings were removed.")
+    say(f"{run.path} is begun anew; {counted(len(sets), 'image set')} of other settings removed.")
     write_json_atomic(run.path / "run.json", asdict(info))
     return Run(run.path, info)
 

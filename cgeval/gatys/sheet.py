@@ -1,5 +1,6 @@
 """Contents, styles and results go in; one picture for people to look at comes out (RUN/gatys/styles.png)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -47,12 +48,15 @@ def spread(count: int, most: int = MOST_ROWS) -> list[int]:
 
 
 def mosaic(pictures: Sequence[Picture], side_px: int = 384) -> Picture:
-    """Nine, four or one of the pictures as tiles of one square, each cropped to its middle."""
-    tiles = max(n for n in range(1, TILES + 1) if n * n <= len(pictures))
-    px = side_px // tiles
-    cut = [resize(_middle(picture), px, px, "bicubic") for picture in pictures[: tiles * tiles]]
-    rows = [np.concatenate(cut[i : i + tiles], axis=1) for i in range(0, len(cut), tiles)]
-    return np.concatenate(rows, axis=0)
+    """Up to nine of the pictures as tiles of one square, each cropped to its middle; what stays empty is white."""
+    shown = pictures[: TILES * TILES]
+    across = math.ceil(math.sqrt(len(shown)))
+    px = side_px // across
+    page = np.full((across * px, across * px, 3), 255, dtype=np.uint8)
+    for i, picture in enumerate(shown):
+        y, x = i // across * px, i % across * px
+        page[y : y + px, x : x + px] = resize(_middle(picture), px, px, "bicubic")
+    return page
 
 
 def write_sheet(path: Path, blocks: Sequence[Block]) -> None:

@@ -10,6 +10,7 @@ from cgeval.gatys.estimate import Estimate, PlannedSet
 from cgeval.gatys.producing import Produced
 from cgeval.gatys.session import Made
 from cgeval.gatys.settings import GatysSettings
+from cgeval.gatys.words import counted, duration
 from cgeval.tables import table_lines
 
 WIDTH = 100
@@ -33,8 +34,8 @@ def stopped_lines(made: Made, command: str) -> list[str]:
     """What is kept, and how to go on."""
     finished = sum(each.finished for each in made.produced if each.image_set is None)
     sealed = sum(each.image_set is not None for each in made.produced)
-    kept = f"{sealed} sets are sealed and {finished} more pictures are kept"
-    return ["", f"Stopped: {kept}; the same command goes on from there:", f"  {command}"]
+    kept = f"sealed: {counted(sealed, 'set')}; kept besides: {counted(finished, 'picture')}"
+    return ["", f"Stopped; {kept}. The same command goes on from there:", f"  {command}"]
 
 
 def made_json(made: Made) -> dict[str, Any]:
@@ -54,8 +55,8 @@ def plan_lines(plan: Estimate, content: Path, run_path: Path) -> list[str]:
         facts["fetched"] = f"first, once: {plan.fetches} (548 MB), which is not in the time below"
     lines = [f"{run_path} of {content}", "", *(f"  {line}".rstrip() for line in table_lines(heads, rows, (3, 4))), ""]
     lines += [line for key, value in facts.items() for line in _wrapped(value, key)]
-    per_image = duration(plan.seconds_per_image)
-    told = f"about {duration(plan.seconds)} for {plan.left} images, {per_image} each, as measured here on a few steps"
+    all_of_it, one = duration(plan.seconds), duration(plan.seconds_per_image)
+    told = f"about {all_of_it} for {counted(plan.left, 'image')}, {one} each, as measured here on a few steps"
     return [*lines, *_wrapped(told if plan.left else "nothing is left to do", "time")]
 
 
@@ -71,14 +72,6 @@ def settings_lines(settings: GatysSettings) -> list[str]:
     """Every setting, as --set and a TOML file take it."""
     plain = {key: value for key, value in settings.to_dict().items() if key not in ("changed", "adapted")}
     return [f"{key} = {_toml(value)}" for key, value in plain.items()]
-
-
-def duration(seconds: float) -> str:
-    """In words that go with "about"."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _made_row(each: Produced) -> tuple[str, ...]:
@@ -126,7 +119,7 @@ def _settings_facts(settings: GatysSettings) -> dict[str, str]:
 
 
 def _device(plan: Estimate) -> str:
-    return f"{plan.device}, {plan.batch_size} image{'s' if plan.batch_size > 1 else ''} at once"
+    return f"{plan.device}, {counted(plan.batch_size, 'image')} at once"
 
 
 def _wrapped(text: str, key: str, indent: str = "  ") -> Iterable[str]:

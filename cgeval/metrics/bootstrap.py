@@ -156,6 +156,15 @@ def resample_means(
     return [Resampled(each, {name: values}) for each, values in zip(means, drawn, strict=True)]
 
 
+def bootstrap_mean(
+    values: Values, *, resamples: int = RESAMPLES, seed: int = 0, level: float = LEVEL
+) -> Interval | None:
+    """An interval for the mean over images of a value of each: float64 [n]; widened to hold it, None for one image."""
+    _refuse_settings(resamples, level)
+    (found,) = resample_means([values], "mean", resamples=resamples, seed=seed)
+    return _interval(found.values["mean"], found.drawn["mean"], level) if found.drawn else None
+
+
 def paired_differences(ours: Resampled, theirs: Resampled, *, level: float = LEVEL) -> dict[str, PairedDifference]:
     """Ours minus theirs of each number, as paired_bootstrap has it: both over the same images, resampled alike."""
     found = {}

@@ -1,7 +1,9 @@
 """`cgeval gatys` as a user meets it."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -127,7 +129,7 @@ def test_what_stopped_says_how_to_go_on(cgeval, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "stylise", stopping)
     code, out, err = cgeval("photos", "run", "--style", "photos/0.png")
     assert (code, out) == (130, "")
-    assert "Stopped: 0 sets are sealed and 0 more pictures are kept; the same command goes on from there:" in err
+    assert "Stopped; sealed: 0 sets; kept besides: 0 pictures. The same command goes on from there:" in err
     assert err.splitlines()[-1].startswith("  cgeval gatys ")
     assert err.splitlines()[-1].endswith(" photos run --style photos/0.png")
     monkeypatch.undo()
@@ -165,3 +167,13 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(cgeval, tmp_path, words, t
     assert err.startswith("Error: ")
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_the_document_explains_every_setting(cgeval):
+    shown = [line.partition(" = ")[0] for line in cgeval("photos", "run", "--show-settings")[1].splitlines()]
+    document = (Path(__file__).resolve().parents[2] / "docs" / "gatys.md").read_text(encoding="utf-8")
+    table = document.partition("## Settings")[2].partition("\n## ")[0]
+    explained = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if "|" in row else "")
+    }
+    assert explained == set(shown)

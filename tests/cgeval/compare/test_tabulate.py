@@ -212,12 +212,15 @@ def test_the_wanted_measure_of_main_makes_the_first_table(tmp_path):
     assert asked.tables[1].title == "scorer camvid, not big"
 
 
-def test_a_trap_that_was_recognised_is_a_footnote(tmp_path):
-    run = a_run(tmp_path / "r")
+def test_a_trap_that_was_recognised_is_a_footnote_that_names_all_that_are_in_it(tmp_path):
+    run, other = a_run(tmp_path / "r"), a_run(tmp_path / "s", "pix2pix")
     score(run, traps=["one class", "below shuffled"])
-    assert compared(run).tables[0].footnotes == (
-        "Look out, CycleGAN, labels -> photo: one class, below shuffled (`cgeval fcn-score` says it in full).",
-    )
+    score(other, traps=["below shuffled"])
+    told = [line for line in compared(run, other).tables[0].footnotes if line.startswith("Look out")]
+    assert told == [
+        "Look out, labels -> photo: one class: CycleGAN (`cgeval fcn-score` says it in full).",
+        "Look out, labels -> photo: below shuffled: CycleGAN; pix2pix (`cgeval fcn-score` says it in full).",
+    ]
 
 
 def test_a_footnote_says_how_differences_are_made_and_for_how_many_they_are_corrected(whole):

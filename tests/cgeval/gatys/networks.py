@@ -10,7 +10,7 @@ from cgeval.gatys.wanted import Named
 
 LAYERS = ("relu1", "fire2", "fire3", "fire4")
 FIRES = {3: (16, 64), 4: (16, 64), 6: (32, 128)}  # by place in the file: the outputs of squeeze, and of each expand
-QUICK = ("stages=1:4", "style_layers=relu1,fire2", "content_layer=fire3")
+QUICK = ("stages=1:4", "history=4", "style_layers=relu1,fire2", "content_layer=fire3")
 
 
 def write_squeezenet(path: Path, seed: int = 0) -> Path:

@@ -49,7 +49,7 @@ def quiet(_words):
 
 
 def made(*args, **others):
-    return make(request(*args, **others), quiet, progress=False)
+    return make(request(*args, **others), quiet)
 
 
 def pictures(run_path):
@@ -158,6 +158,9 @@ def test_save_style_keeps_the_average_where_it_is_told(tmp_path, weights):
     assert (
         place.read_bytes() == (tmp_path / "run" / "gatys" / "styles" / "collection-monet_AtoB.safetensors").read_bytes()
     )
+    place.unlink()
+    assert made(content, tmp_path / "run", weights, collection=(monet,), save_style=place).produced[0].was_there
+    assert place.is_file()
     other = write_photos(tmp_path / "other", 2, seed=70)
     with pytest.raises(RunError, match="not the style of these images"):
         made(content, tmp_path / "run2", weights, collection=(other,), save_style=place)
@@ -169,9 +172,7 @@ def test_another_setting_is_refused_by_name_and_overwrite_begins_anew(tmp_path, 
     content, night = write_photos(tmp_path / "content", 1), tmp_path / "night.png"
     write_png(night, photo(9))
     made(content, tmp_path / "run", weights, styles=(night,))
-    with pytest.raises(
-        RunError, match=r"another content_weight \(1000000\.0, and now 2\.0\).*without its 1 image sets"
-    ):
+    with pytest.raises(RunError, match=r"another content_weight \(1000000\.0, and now 2\.0\).*without its 1 image set"):
         made(content, tmp_path / "run", weights, styles=(night,), changes=("content_weight=2",))
     made(content, tmp_path / "run", weights, styles=(night,), changes=("content_weight=2",), overwrite=True)
     run = Run.open(tmp_path / "run")
