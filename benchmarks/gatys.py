@@ -100,7 +100,8 @@ def run_plain(case: Case) -> Side:
     network, mean = _plain_network(case, ours)
     device = find_device(case.device)
     content, painting = (
-        to_tensor(case.read(name, Look((), case.size_px))[None], device) - mean for name in (case.content, case.style)
+        (to_tensor(case.read(name, Look((), case.size_px))[None], device) - mean).contiguous()
+        for name in (case.content, case.style)
     )
     counts = {
         _convolution(layer): settings.style_weight * weight

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cgeval.compare.steps import INTERRUPTED, run_program
+from cgeval.compare.making.steps import INTERRUPTED, run_program
 from cgeval.errors import RunError
 from cgeval.labelled import open_labelled
 from cgeval.protocols.fcn_score import fcn_score

@@ -40,11 +40,11 @@ def ablations(
     CONFIG is a TOML file or a ready configuration of `cyclegan configs`; RUN, a trained CycleGAN, is the full objective
     itself. What is there is taken, what was begun is gone on with.
     """
-    from cgeval.compare.ablations import ablation_source, plan_ablations
-    from cgeval.compare.making import Consent, make
-    from cgeval.compare.scoring import Wish
+    from cgeval.compare.making.ablations import ablation_source, plan_ablations
+    from cgeval.compare.making.plan import Consent, make
+    from cgeval.compare.making.scoring import Wish
+    from cgeval.compare.making.trained import sealed_sets
     from cgeval.compare.subjects import find_subjects, runs_of_one_dataset
-    from cgeval.compare.trained import sealed_sets
     from cgeval.runs import Run
 
     view = view_of(tables, shown)

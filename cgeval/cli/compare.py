@@ -13,8 +13,8 @@ from cgeval.errors import DataError
 
 if TYPE_CHECKING:
     from cgeval.compare.comparison import Comparison, Subject
-    from cgeval.compare.making import Pictures
-    from cgeval.compare.scoring import Wish
+    from cgeval.compare.making.plan import Pictures
+    from cgeval.compare.making.scoring import Wish
     from cgeval.runs import Run
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
@@ -62,7 +62,7 @@ class View:
 
 def view_of(out: Path, options: dict[str, Any]) -> View:
     """Check what would only be noticed after hours of making; raises OutputError or DataError."""
-    from cgeval.compare.making import Pictures, refuse_output
+    from cgeval.compare.making.plan import Pictures, refuse_output
 
     refuse_output(out)
     ids = _ids(options["rows"]) if options["rows"] is not None else None
@@ -72,7 +72,7 @@ def view_of(out: Path, options: dict[str, Any]) -> View:
 
 def show(comparison: "Comparison", view: View) -> None:
     """Write the files, print the table, and say where the report is; for programs, on standard error."""
-    from cgeval.compare.making import FILES, REPORT, write_outputs
+    from cgeval.compare.making.plan import FILES, REPORT, write_outputs
     from cgeval.compare.renderers import as_csv, as_json, as_latex, as_markdown, as_text
 
     ways = dict(zip(FORMATS, (as_text, as_markdown, as_latex, as_csv, as_json), strict=True))
@@ -163,9 +163,9 @@ def compare(
     What is missing is made by commands that you could type: baselines if you agree, then scores as the main run has
     them. What was measured otherwise stands in a table of its own.
     """
-    from cgeval.compare.baselines import Likeness, read_baselines
-    from cgeval.compare.making import Consent, make, plan_comparison
-    from cgeval.compare.scoring import Wish
+    from cgeval.compare.making.baselines import Likeness, read_baselines
+    from cgeval.compare.making.plan import Consent, make, plan_comparison
+    from cgeval.compare.making.scoring import Wish
     from cgeval.compare.subjects import find_subjects, left_out, runs_of_one_dataset
 
     names = read_baselines(baselines) if baselines is not None else ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cgeval.gatys.preparing import Request
+    from cgeval.gatys.making.preparing import Request
 
 DIRECTIONS: Mapping[str, tuple[str, ...]] = {"ab": ("AtoB",), "ba": ("BtoA",), "both": ("AtoB", "BtoA")}
 
@@ -87,12 +87,12 @@ def gatys(
 
     settings = load_settings(preset, config, changes, {} if weights is None else {"weights": weights})
     if show_settings:
-        from cgeval.gatys.telling import settings_lines
+        from cgeval.gatys.making.telling import settings_lines
 
         click.echo("\n".join(settings_lines(settings)))
         return
-    from cgeval.gatys.preparing import Request
-    from cgeval.gatys.wanted import Named
+    from cgeval.gatys.making.preparing import Request
+    from cgeval.gatys.making.wanted import Named
 
     named = Named(styles, collection, singles)
     ways = None if direction is None else DIRECTIONS[direction]
@@ -103,8 +103,8 @@ def gatys(
 
 
 def _plan(request: "Request", as_json: bool) -> None:
-    from cgeval.gatys.estimate import estimate
-    from cgeval.gatys.telling import plan_json, plan_lines
+    from cgeval.gatys.making.estimate import estimate
+    from cgeval.gatys.making.telling import plan_json, plan_lines
 
     plan = estimate(request)
     if as_json:
@@ -114,8 +114,8 @@ def _plan(request: "Request", as_json: bool) -> None:
 
 
 def _make(request: "Request", as_json: bool) -> None:
-    from cgeval.gatys.session import make
-    from cgeval.gatys.telling import made_json, made_lines, stopped_lines
+    from cgeval.gatys.making.session import make
+    from cgeval.gatys.making.telling import made_json, made_lines, stopped_lines
 
     made = make(request, _say)
     if made.was_stopped:

@@ -25,21 +25,34 @@ def gram(features: Tensor) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T / (H W), whose gradient is one product, (D + D^T) F / (H W), where autograd's own takes two."""
+    """F F^T / (H W), whose gradient is one product, (D + D^T) F / (H W), where autograd's own takes two.
+
+    Both in the memory order that the features have, channels last or not.
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
-        flat = features.flatten(2)
         ctx.save_for_backward(features)
+        flat = _flat(features)
         return torch.bmm(flat, flat.transpose(1, 2)) / flat.shape[2]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        flat = features.flatten(2)
+        flat = _flat(features)
         both = (gradient + gradient.transpose(1, 2)) / flat.shape[2]
+        if not flat.is_contiguous():  # so that the result is in its order
+            found = torch.bmm(flat.transpose(1, 2), both.transpose(1, 2))
+            return found.view(len(features), *features.shape[2:], -1).permute(0, 3, 1, 2)
         return torch.bmm(both, flat).view_as(features)
+
+
+def _flat(features: Tensor) -> Tensor:
+    """[n, c, h w], a view wherever there can be one."""
+    if features.is_contiguous():
+        return features.flatten(2)
+    return features.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
 
 
 def style_loss(found: Tensor, target: Tensor, form: str) -> Tensor:

@@ -136,8 +136,8 @@ def nearest_to_centres(points: NDArray[np.float64], count: int) -> list[int]:
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """uint8 [n, h, w, 3] to float32 [n, 3, h, w] in 0..255."""
-    return torch.from_numpy(pictures.astype(np.float32).transpose(0, 3, 1, 2).copy()).to(device)
+    """uint8 [n, h, w, 3] to float32 [n, 3, h, w] in 0..255, channels last in memory, as networks are fastest with."""
+    return torch.from_numpy(pictures.astype(np.float32)).to(device).permute(0, 3, 1, 2)
 
 
 def device_of(network: FeatureNetwork) -> torch.device:

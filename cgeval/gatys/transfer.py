@@ -143,6 +143,7 @@ def _lower(
     objective: Objective, images: Tensor, steps: int, told: Callable[[float, float], None], names: Sequence[str]
 ) -> Tensor:
     """So many steps, fewer where all images are done before; each image where its loss was lowest on the way."""
+    images = images.contiguous(memory_format=torch.channels_last)
     optimiser = _optimiser(images, steps, objective.settings)
     best, least, mean = images.clone(), images.new_full((len(images),), torch.inf), 0.0
     for step in range(steps):

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cgeval.cli import main
-from cgeval.compare import making, steps
-from cgeval.compare.ablations import OBJECTIVES
-from cgeval.compare.making import FILES
+from cgeval.compare.making import plan as making
+from cgeval.compare.making import steps
+from cgeval.compare.making.ablations import OBJECTIVES
+from cgeval.compare.making.plan import FILES
 from cgeval.runs import Run
 from tests.cgeval.compare import stand_in
 from tests.cgeval.compare.runs_with_records import IDS, a_run, write_streets

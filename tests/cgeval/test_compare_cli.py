@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from cgeval.cli import main
-from cgeval.compare import making, steps
-from cgeval.compare.making import FILES
+from cgeval.compare.making import plan as making
+from cgeval.compare.making import steps
+from cgeval.compare.making.plan import FILES
 from cgeval.runs import Run
 from tests.cgeval.compare import stand_in
 from tests.cgeval.compare.runs_with_records import (

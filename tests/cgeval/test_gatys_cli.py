@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cgeval.cli import main
-from cgeval.gatys import session
+from cgeval.gatys.making import session
 from cgeval.networks import feature_files
 from cgeval.runs import Run
 from tests.cgeval.gatys.networks import QUICK, write_squeezenet

@@ -101,10 +101,21 @@ def test_two_processes_go_on_bit_for_bit_each_with_its_own_pool(small, tmp_path)
     assert done.returncode == 0, done.stderr
     assert newest(whole)["step"] == 12
     assert_same(whole, halves)
-    alone = [sys.executable, "-m", "cyclegan", "train", str(halves / "config.toml"), str(halves), "--resume"]
-    refused = subprocess.run(alone, capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert "same number" in refused.stderr
+
+
+@pytest.mark.slow
+def test_one_process_does_not_go_on_with_what_two_began(small, tmp_path):
+    config = small("optimiser.constant_epochs=1", "optimiser.decay_epochs=1", "checkpoints.keep=all")
+    config_file, whole = tmp_path / "two.toml", tmp_path / "whole"
+    config_file.write_text(config.to_toml())
+    done = torchrun(2, "-m", "cyclegan", "train", str(config_file), str(whole))
+    assert done.returncode == 0, done.stderr
+    half = killed_after(whole, newest(whole)["step"] // 2, tmp_path / "half")
+    for run, status in ((half, 2), (whole, 0)):  # of what is finished there is nothing to go on with
+        alone = [sys.executable, "-m", "cyclegan", "train", str(run / "config.toml"), str(run), "--resume"]
+        done = subprocess.run(alone, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert ("same number" in done.stderr) == (status == 2)
 
 
 def newest(run: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
-from cgeval.compare.steps import Step
+from cgeval.compare.making.steps import Step
 from cgeval.runs import Run
 from cgeval.scorers.store import open_scorer
 from tests.cgeval.compare.runs_with_records import STYLES, a_run, add_set, reconstruct, score, write_log
@@ -111,7 +111,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def run_program(command: Sequence[str]) -> int:
-    """In the place of `cgeval.compare.steps.run_program`: at once, and in this process."""
+    """In the place of `cgeval.compare.making.steps.run_program`: at once, and in this process."""
     with redirect_stdout(io.StringIO()):
         try:
             main(command)
@@ -121,5 +121,5 @@ def run_program(command: Sequence[str]) -> int:
 
 
 def timed(step: Step) -> Step:
-    """In the place of `cgeval.compare.steps.timed`."""
+    """In the place of `cgeval.compare.making.steps.timed`."""
     return replace(step, seconds=60.0) if step.can_be_timed else step

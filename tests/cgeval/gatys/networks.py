@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from cgeval.gatys.preparing import Request
+from cgeval.gatys.making.preparing import Request
+from cgeval.gatys.making.wanted import Named
 from cgeval.gatys.settings import load_settings
-from cgeval.gatys.wanted import Named
 
 LAYERS = ("relu1", "fire2", "fire3", "fire4")
 FIRES = {3: (16, 64), 4: (16, 64), 6: (32, 128)}  # by place in the file: the outputs of squeeze, and of each expand

@@ -30,6 +30,18 @@ def test_a_gram_matrix_knows_no_places():
     torch.testing.assert_close(gram(batch), gram(shuffled))
 
 
+def test_the_order_in_memory_does_not_matter():
+    batch, target = features(15, 2, 3, 4, 5), features(16, 3, 3)
+    found = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        x = batch.clone(memory_format=order).requires_grad_()
+        style_loss(gram(x), target, "notebook").sum().backward()
+        found.append((gram(x), x.grad))
+        assert x.grad.is_contiguous(memory_format=order), "as the layers before it take it without a copy"
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_papers_style_loss_is_its_equation_4():
     batch, style = features(2, 2, 3, 4, 5), features(3, 3, 4, 5)
     n, m = 3, 20

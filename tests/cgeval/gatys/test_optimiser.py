@@ -88,7 +88,7 @@ def curvature(loss, before, after):
 
 def test_on_a_network_one_image_goes_where_torchs_lbfgs_goes():
     network, settings = small_vgg(), quick("stages=1:1")
-    contents = to_tensor(pictures(1), torch.device("cpu"))
+    contents = to_tensor(pictures(1), torch.device("cpu")).contiguous()  # torch's takes no other order of memory
     objective = Objective(network, contents, style(network, settings), settings)
 
     def loss(x):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgeval.gatys.sheet import CELL, DPI, Block, Column, mosaic, spread, write_sheet
+from cgeval.gatys.making.sheet import CELL, DPI, Block, Column, mosaic, spread, write_sheet
 from cgeval.images import read_rgb
 from tests.cgeval.gatys.pictures import photo
 

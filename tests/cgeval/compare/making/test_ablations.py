@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cgeval.compare.ablations import OBJECTIVES, ablation_source, plan_ablations
-from cgeval.compare.making import Plan
-from cgeval.compare.scoring import Wish
+from cgeval.compare.making.ablations import OBJECTIVES, ablation_source, plan_ablations
+from cgeval.compare.making.plan import Plan
+from cgeval.compare.making.scoring import Wish
 from cgeval.errors import ConfigError, LayoutError, RunError
 from cgeval.runs import Run
 from tests.cgeval.compare.runs_with_records import a_run, write_streets

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cgeval.compare import steps
-from cgeval.compare.steps import Step, argv, duration, plan_lines, run_program, run_steps, timed, total_words
+from cgeval.compare.making.steps import Step, argv, duration, plan_lines, run_program, run_steps, timed, total_words
 from cgeval.errors import RunError
 
 TRAIN, GATYS, SCORE = ("cyclegan", "train", "small", "runs/a b"), ("cgeval", "gatys", "d"), ("cgeval", "fcn-score", "r")

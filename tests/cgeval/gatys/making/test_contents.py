@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cgeval.errors import CgevalError, ConfigError, ImageError, LayoutError
-from cgeval.gatys.contents import batches, content_digest, is_dataset, open_contents
+from cgeval.gatys.making.contents import batches, content_digest, is_dataset, open_contents
 from cgeval.images import write_png
 from tests.cgeval.gatys.pictures import COLOURS, photo, write_dataset, write_photos
 

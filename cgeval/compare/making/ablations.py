@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgeval.compare.making import Plan
-from cgeval.compare.scoring import Candidate, Wish, measuring
-from cgeval.compare.trained import (
+from cgeval.compare.making.plan import Plan
+from cgeval.compare.making.scoring import Candidate, Wish, measuring
+from cgeval.compare.making.trained import (
     Training,
     comes_back,
     flat_settings,

@@ -11,7 +11,15 @@ from typing import Literal
 
 from cgeval.datasets import Dataset, ImageFile, find_dataset
 from cgeval.errors import ConfigError, LayoutError
-from cgeval.gatys.contents import Domain, domain_files, domain_filter, filter_for, images_in, is_dataset, plain_name
+from cgeval.gatys.making.contents import (
+    Domain,
+    domain_files,
+    domain_filter,
+    filter_for,
+    images_in,
+    is_dataset,
+    plain_name,
+)
 from cgeval.images import ResizeFilter
 
 Kind = Literal["image", "images", "collection", "saved"]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgeval.compare.steps import Step
-from cgeval.compare.trained import SHORT, Training, flat_settings, sealed_sets, training_steps
+from cgeval.compare.making.steps import Step
+from cgeval.compare.making.trained import SHORT, Training, flat_settings, sealed_sets, training_steps
 from cgeval.datasets import find_dataset
 from cgeval.errors import ConfigError, DataError
 from cgeval.gatys.settings import load_settings

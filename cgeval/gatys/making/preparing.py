@@ -15,12 +15,12 @@ from cgeval.allocator import keep_freed_memory
 from cgeval.devices import find_device
 from cgeval.errors import ConfigError, DataError, RunError
 from cgeval.gatys.collection import network_facts
-from cgeval.gatys.contents import Contents, content_digest, fitted_size, open_contents, picture_size, plain_name
-from cgeval.gatys.keeping import Known, Observer, known_style
-from cgeval.gatys.pending import differing
+from cgeval.gatys.making.contents import Contents, content_digest, fitted_size, open_contents, picture_size, plain_name
+from cgeval.gatys.making.keeping import Known, Observer, known_style
+from cgeval.gatys.making.pending import differing
+from cgeval.gatys.making.wanted import Named, Wanted, wanted_styles
+from cgeval.gatys.making.words import counted
 from cgeval.gatys.settings import GatysSettings
-from cgeval.gatys.wanted import Named, Wanted, wanted_styles
-from cgeval.gatys.words import counted
 from cgeval.networks.features import FeatureNetwork, load_features
 from cgeval.runs import Run
 

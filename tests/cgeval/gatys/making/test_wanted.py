@@ -3,7 +3,7 @@
 import pytest
 
 from cgeval.errors import ConfigError, LayoutError
-from cgeval.gatys.wanted import Named, single_of, wanted_styles
+from cgeval.gatys.making.wanted import Named, single_of, wanted_styles
 from cgeval.images import write_png
 from tests.cgeval.gatys.pictures import photo, write_dataset, write_photos
 

@@ -7,13 +7,24 @@ from pathlib import Path
 import click
 import pytest
 
-from cgeval.compare import making, renderers, steps
-from cgeval.compare.baselines import Likeness
+from cgeval.compare import renderers
 from cgeval.compare.gather import compare, find_subjects, runs_of_one_dataset
-from cgeval.compare.making import FILES, Consent, Pictures, Plan, make, plan_comparison, refuse_output, write_outputs
-from cgeval.compare.scoring import Wish
-from cgeval.compare.steps import Step
-from cgeval.compare.trained import sealed_sets
+from cgeval.compare.making import plan as making
+from cgeval.compare.making import steps
+from cgeval.compare.making.baselines import Likeness
+from cgeval.compare.making.plan import (
+    FILES,
+    Consent,
+    Pictures,
+    Plan,
+    make,
+    plan_comparison,
+    refuse_output,
+    write_outputs,
+)
+from cgeval.compare.making.scoring import Wish
+from cgeval.compare.making.steps import Step
+from cgeval.compare.making.trained import sealed_sets
 from cgeval.errors import ConfigError, OutputError
 from tests.cgeval.compare.runs_with_records import IDS, a_run, a_town, score, write_streets
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cgeval.errors import ConfigError, RunError
-from cgeval.gatys.contents import open_contents
-from cgeval.gatys.pending import Losses, Pending
-from cgeval.gatys.producing import Task, produce, sealed_before
+from cgeval.gatys.making.contents import open_contents
+from cgeval.gatys.making.pending import Losses, Pending
+from cgeval.gatys.making.producing import Task, produce, sealed_before
 from cgeval.gatys.transfer import Progress, Stylised
 from cgeval.images import read_rgb
 from cgeval.interrupt import Stop

@@ -20,11 +20,11 @@ from cgeval.datasets import ImageFile
 from cgeval.errors import RunError, WeightsError
 from cgeval.files import write_json_atomic
 from cgeval.gatys.collection import SUFFIX, copy_style, read_style, style_digest_in, write_style
-from cgeval.gatys.pending import FOLDER
-from cgeval.gatys.sheet import TILES, mosaic, spread
+from cgeval.gatys.making.pending import FOLDER
+from cgeval.gatys.making.sheet import TILES, mosaic, spread
+from cgeval.gatys.making.wanted import Wanted, single_of
+from cgeval.gatys.making.words import patience_s
 from cgeval.gatys.styles import Look, Style, average_style, representatives
-from cgeval.gatys.wanted import Wanted, single_of
-from cgeval.gatys.words import patience_s
 from cgeval.images import read_rgb, write_png
 from cgeval.networks.features import FeatureNetwork
 

@@ -1,7 +1,7 @@
 """What is missing of baselines and scores goes in; it is told, asked about and made, and the tables become files.
 
-Whatever is made is made by commands that anybody can type (`cgeval.compare.steps`), so an interrupted making goes on
-when it is asked for again: what is there is recognised from the files.
+Whatever is made is made by commands that anybody can type (`cgeval.compare.making.steps`), so an interrupted making
+goes on when it is asked for again: what is there is recognised from the files.
 """
 
 import shlex
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
-from cgeval.compare.baselines import Baseline, Likeness, plan_baselines
 from cgeval.compare.comparison import Comparison, Subject
-from cgeval.compare.scoring import Candidate, Wish, measuring
-from cgeval.compare.steps import Say, Step, plan_lines, run_steps, timed, total_words
-from cgeval.compare.trained import comes_back, sealed_sets
+from cgeval.compare.making.baselines import Baseline, Likeness, plan_baselines
+from cgeval.compare.making.scoring import Candidate, Wish, measuring
+from cgeval.compare.making.steps import Say, Step, plan_lines, run_steps, timed, total_words
+from cgeval.compare.making.trained import comes_back, sealed_sets
 from cgeval.errors import ConfigError, OutputError
 from cgeval.files import LEFTOVER, write_atomic
 from cgeval.runs import Run

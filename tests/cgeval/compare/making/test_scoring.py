@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cgeval.compare.scoring import Candidate, Measuring, Wish, measuring
-from cgeval.compare.trained import sealed_sets
+from cgeval.compare.making.scoring import Candidate, Measuring, Wish, measuring
+from cgeval.compare.making.trained import sealed_sets
 from cgeval.errors import WeightsError
 from cgeval.records import read_records
 from cgeval.runs import Run

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cgeval.gatys.keeping import style_place
-from cgeval.gatys.pending import FOLDER
-from cgeval.gatys.preparing import Prepared, Way
-from cgeval.gatys.sheet import Block, Column, spread, write_sheet
+from cgeval.gatys.making.keeping import style_place
+from cgeval.gatys.making.pending import FOLDER
+from cgeval.gatys.making.preparing import Prepared, Way
+from cgeval.gatys.making.sheet import Block, Column, spread, write_sheet
 from cgeval.images import Picture, read_rgb
 from cgeval.runs import ImageSet, Run
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cgeval.errors import RunError
-from cgeval.gatys.pending import Losses, Pending
+from cgeval.gatys.making.pending import Losses, Pending
 from tests.cgeval.gatys.pictures import photo
 
 FACTS = {"settings": {"content_weight": 1.0, "style_layers": ("relu1_1",)}, "content_sha256": "ab" * 32}

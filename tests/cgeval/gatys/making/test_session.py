@@ -14,13 +14,13 @@ import torch
 
 from cgeval.errors import CgevalError, ConfigError, DataError, OutputError, RunBusyError, RunError, WeightsError
 from cgeval.files import lock
-from cgeval.gatys import keeping
-from cgeval.gatys.keeping import Observer, pictures_digest
-from cgeval.gatys.preparing import load_network, method_of
-from cgeval.gatys.session import make
+from cgeval.gatys.making import keeping
+from cgeval.gatys.making.keeping import Observer, pictures_digest
+from cgeval.gatys.making.preparing import load_network, method_of
+from cgeval.gatys.making.session import make
+from cgeval.gatys.making.wanted import Named, wanted_styles
 from cgeval.gatys.settings import load_settings
 from cgeval.gatys.styles import average_style
-from cgeval.gatys.wanted import Named, wanted_styles
 from cgeval.images import read_rgb, write_png
 from cgeval.protocols.planning import Choices, plan
 from cgeval.runs import Run
@@ -260,7 +260,7 @@ RANDOM = ("stages=1:1", "style_layers=relu1_1", "content_layer=relu1_2", "scale=
 KILLED = """
 import sys
 import torch
-from cgeval.gatys.session import make
+from cgeval.gatys.making.session import make
 from tests.cgeval.gatys.networks import request
 from pathlib import Path
 torch.set_num_threads(1)

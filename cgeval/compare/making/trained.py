@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgeval.compare.steps import Step
+from cgeval.compare.making.steps import Step
 from cgeval.runs import ImageSet, Run
 
 SHORT = {"AtoB": "ab", "BtoA": "ba"}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cgeval.gatys.estimate import estimate, extrapolated, remembering_seconds, step_seconds
-from cgeval.gatys.preparing import load_network
+from cgeval.gatys.making.estimate import estimate, extrapolated, remembering_seconds, step_seconds
+from cgeval.gatys.making.preparing import load_network
 from cgeval.gatys.styles import style_of
 from tests.cgeval.gatys.networks import request, write_squeezenet
 from tests.cgeval.gatys.pictures import photo, write_photos

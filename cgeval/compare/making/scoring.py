@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgeval.compare.steps import Step
-from cgeval.compare.trained import SHORT
+from cgeval.compare.making.steps import Step
+from cgeval.compare.making.trained import SHORT
 from cgeval.errors import CgevalError, LayoutError, WeightsError
 from cgeval.labelled import Labelled, open_labelled
 from cgeval.records import Record, current, read_records

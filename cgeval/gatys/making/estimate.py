@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from cgeval.devices import find_device
 from cgeval.gatys.collection import SUFFIX
-from cgeval.gatys.contents import Contents, batches
-from cgeval.gatys.keeping import LOOKED_AT, remembered_ids, style_place
-from cgeval.gatys.optimiser import BatchLBFGS
-from cgeval.gatys.pending import finished_count
-from cgeval.gatys.preparing import (
+from cgeval.gatys.making.contents import Contents, batches
+from cgeval.gatys.making.keeping import LOOKED_AT, remembered_ids, style_place
+from cgeval.gatys.making.pending import finished_count
+from cgeval.gatys.making.preparing import (
     Request,
     batch_size_for,
     load_network,
@@ -29,10 +28,11 @@ from cgeval.gatys.preparing import (
     run_facts,
     set_name,
 )
+from cgeval.gatys.making.wanted import Wanted, single_of
+from cgeval.gatys.optimiser import BatchLBFGS
 from cgeval.gatys.settings import GatysSettings, Stage
 from cgeval.gatys.styles import Style, device_of, style_of
 from cgeval.gatys.transfer import Pictures, Progress, stylise
-from cgeval.gatys.wanted import Wanted, single_of
 from cgeval.images import resize
 from cgeval.networks.feature_files import RANDOM
 from cgeval.networks.features import FeatureNetwork, describe_features

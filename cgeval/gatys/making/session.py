@@ -14,14 +14,23 @@ from pathlib import Path
 
 from cgeval.errors import OutputError, RunError
 from cgeval.files import LEFTOVER, lock, write_json_atomic
-from cgeval.gatys.keeping import STYLES, Known, Shelf, known_style
-from cgeval.gatys.pending import FOLDER, LOSSES, Pending
-from cgeval.gatys.preparing import METHOD, Prepared, Request, Way, differs_from, prepare, refuse_other_run, set_name
-from cgeval.gatys.producing import Produced, StoppedError, Task, produce, sealed_before
-from cgeval.gatys.showing import show_styles
+from cgeval.gatys.making.keeping import STYLES, Known, Shelf, known_style
+from cgeval.gatys.making.pending import FOLDER, LOSSES, Pending
+from cgeval.gatys.making.preparing import (
+    METHOD,
+    Prepared,
+    Request,
+    Way,
+    differs_from,
+    prepare,
+    refuse_other_run,
+    set_name,
+)
+from cgeval.gatys.making.producing import Produced, StoppedError, Task, produce, sealed_before
+from cgeval.gatys.making.showing import show_styles
+from cgeval.gatys.making.words import counted
 from cgeval.gatys.styles import Style
 from cgeval.gatys.transfer import Pictures, Stylised, Tick, stylise
-from cgeval.gatys.words import counted
 from cgeval.interrupt import Stop, stop_on_signal
 from cgeval.runs import Run, RunInfo, now
 

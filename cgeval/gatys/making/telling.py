@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cgeval.gatys.estimate import Estimate, PlannedSet
-from cgeval.gatys.producing import Produced
-from cgeval.gatys.session import Made
+from cgeval.gatys.making.estimate import Estimate, PlannedSet
+from cgeval.gatys.making.producing import Produced
+from cgeval.gatys.making.session import Made
+from cgeval.gatys.making.words import counted, duration
 from cgeval.gatys.settings import GatysSettings
-from cgeval.gatys.words import counted, duration
 from cgeval.tables import table_lines
 
 WIDTH = 100

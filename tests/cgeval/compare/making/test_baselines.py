@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cgeval.compare.baselines import BASELINES, Likeness, plan_baselines, read_baselines
-from cgeval.compare.trained import sealed_sets
+from cgeval.compare.making.baselines import BASELINES, Likeness, plan_baselines, read_baselines
+from cgeval.compare.making.trained import sealed_sets
 from cgeval.errors import ConfigError, DataError
 from cgeval.runs import Run
 from tests.cgeval.compare.runs_with_records import a_run, add_set, write_streets

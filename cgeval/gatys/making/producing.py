@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from cgeval.datasets import ImageFile
 from cgeval.errors import ConfigError, RunError
-from cgeval.gatys.contents import Contents, batches
-from cgeval.gatys.pending import Losses, Pending, differing
+from cgeval.gatys.making.contents import Contents, batches
+from cgeval.gatys.making.pending import Losses, Pending, differing
+from cgeval.gatys.making.words import patience_s
 from cgeval.gatys.transfer import Pictures, Progress, Stylised, Tick
-from cgeval.gatys.words import patience_s
 from cgeval.interrupt import Stop
 from cgeval.runs import ImageSet, Run
 
