@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cgeval.compare import steps
+from cgeval.compare.making import steps
 from cgeval.compare.making.steps import Step, argv, duration, plan_lines, run_program, run_steps, timed, total_words
 from cgeval.errors import RunError
 
@@ -180,7 +180,7 @@ def test_a_command_is_run_by_this_python_whatever_is_on_the_path_or_in_the_folde
 
 RUNNER = """
 import sys
-from cgeval.compare import steps
+from cgeval.compare.making import steps
 steps.argv = lambda command: [sys.executable, "fake.py", *command]
 try:
     plan = [steps.Step("wait", ("cgeval", "wait")), steps.Step("", ("cgeval", "say"))]
