@@ -42,7 +42,7 @@ from cgeval.runs import now
 SHARED = Path("../shared/data")
 CONV3 = SHARED / "weights/vgg19_normalised_conv3_1/vgg_normalised_conv3_1.pth"
 PAIRS = "tubingen+starry_night,golden_gate+the_scream,hoovertowernight+starry_night"
-TABLE = ((str(CONV3), 128), (str(CONV3), 256), ("random", 96))
+TABLE = ((str(CONV3), 96), (str(CONV3), 160), ("random", 96))
 WARM_UP = 3  # steps
 
 

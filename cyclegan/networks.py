@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cyclegan.winograd import WinogradConv2d, in_table_order
+from cgeval.winograd import in_table_order
+from cyclegan.winograd import WinogradConv2d
 
 NormName = Literal["instance", "batch", "none"]
 ConvolutionName = Literal["direct", "winograd2", "winograd4"]
@@ -174,7 +175,7 @@ def resnet_generator(
     """The paper's generator: 9 blocks for 256 px and above, 6 for 128 px.
 
     convolution: how the residual blocks' 3x3 convolutions are computed; Winograd gives the direct result to a
-    relative 1e-5 (`cyclegan.winograd`). Parameters and their names do not depend on it.
+    relative 1e-5 (`cgeval.winograd`). Parameters and their names do not depend on it.
     """
     layers: list[nn.Module] = [nn.ReflectionPad2d(3), _conv(in_channels, width, 7, norm=norm)]
     layers += [norm_layer(norm, width), nn.ReLU()]

@@ -25,8 +25,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimiser": ("lbfgs", "adam"),
     "start": ("content", "noise"),
 }
-# Both cost about what 200 steps at the full size cost, and come as low as 500 do: see docs/performance.md.
-COARSE_TO_FINE = ((0.5, 300), (1.0, 100))
+# Half of the notebook's operations, with LBFGS_RATE to about the same loss: see docs/performance.md.
+COARSE_TO_FINE = ((0.5, 200), (1.0, 200))
 VGG_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # CVPR 2016, section 3, and both programs
 VGG_CONTENT = "relu4_2"
 VGG_WIDTHS = (64, 128, 256, 512, 512)  # filters of a layer by its block
@@ -41,6 +41,7 @@ SQUEEZENET_WIDTHS = {
 # mean 1, as the authors' weights for both say (content 1 and 1e6, style 1e3 / 512^2 and 2e8); the content's loss goes
 # with the square of that number, the style's with its fourth power.
 CAFFE_MEAN = 250.0
+LBFGS_RATE = 1.3  # of a step: further than to where the parabola ends, since these losses are flatter than that
 ADAM_RATE = 10.0  # neural-style's, in levels of 0..255
 LEAST_HISTORY, MOST_STEPS = 1, 100_000
 
@@ -59,7 +60,8 @@ class GatysSettings:
 
     loss = content_weight * content + style_weight * sum of style_weights * style by layer + total_variation * TV.
     gram: what the style's and the content's part are divided by: `cgeval.gatys.gram`. history: pairs that L-BFGS
-    remembers, 2 x history x 3 x height x width numbers for each image. learning_rate: in levels of 0..255 for Adam.
+    remembers, 2 x history x 3 x height x width numbers for each image. learning_rate: in levels of 0..255 for Adam,
+    of its own step for L-BFGS.
     changed: which of these somebody set; adapted: in words, what a network's layers changed.
     """
 
@@ -221,7 +223,7 @@ def _build(table: Mapping[str, Any], where: str) -> GatysSettings:
     if unknown:
         raise ConfigError(f"{where}: unknown setting {unknown[0]!r}; the known ones are {', '.join(known)}.")
     merged = _defaults(preset, table.get("scale", "unit")) | dict(table)
-    merged.setdefault("learning_rate", ADAM_RATE if merged["optimiser"] == "adam" else 1.0)
+    merged.setdefault("learning_rate", ADAM_RATE if merged["optimiser"] == "adam" else LBFGS_RATE)
     taken = {key: _KINDS[key](key, value, where) for key, value in merged.items()}
     taken.setdefault("style_weights", default_style_weights(preset, taken["scale"], taken["style_layers"]))
     changed = tuple(key for key in known if key in table and key != "preset")

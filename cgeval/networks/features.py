@@ -27,11 +27,14 @@ from cgeval.networks.feature_files import (
     read_features,
     to_be_fetched,
 )
+from cgeval.winograd import TileSize, transform_weight, winograd_conv
 
 Weights = str  # "torchvision", "random", or the path of a file
 POOLINGS = ("max", "average")
 SCALES = ("unit", "as trained")
 PRECISIONS = ("fp32", "bf16")
+WINOGRAD_TILE: TileSize = 4
+WINOGRAD_CHANNELS = 64
 
 
 class _Step(nn.Module):
@@ -51,9 +54,13 @@ class _Conv(_Step):
         self.weight = nn.Parameter(weight.clone(), requires_grad=False)
         self.bias = nn.Parameter(bias.clone(), requires_grad=False)
         self.stride, self.padding, self.reflects = stride, padding, reflects
+        self._transformed: tuple[int, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         x, padding = x.to(self.weight.dtype), self.padding
+        if self._gains_by_winograd(x):
+            y = winograd_conv(x, self._transformed_weight(), WINOGRAD_TILE, "reflect" if self.reflects else "zeros")
+            return (y + self.bias.view(-1, 1, 1)).relu_()
         if self.reflects:
             x, padding = functional.pad(x, [padding] * 4, mode="reflect"), 0
         return functional.conv2d(x, self.weight, self.bias, self.stride, padding).relu_()
@@ -62,6 +69,17 @@ class _Conv(_Step):
         if self.reflects and px <= self.padding:
             return 0
         return max(0, (px + 2 * self.padding - self.weight.shape[-1]) // self.stride + 1)
+
+    def _gains_by_winograd(self, x: Tensor) -> bool:
+        """On a CPU, and with enough channels that products outweigh the cutting and joining of tiles."""
+        is_3x3 = self.weight.shape[2:] == (3, 3) and self.stride == self.padding == 1
+        return is_3x3 and x.shape[1] >= WINOGRAD_CHANNELS and x.device.type == "cpu" and x.dtype == torch.float32
+
+    def _transformed_weight(self) -> Tensor:
+        """Made when it is first wanted, and again when the weight has changed since."""
+        if self._transformed is None or self._transformed[0] != self.weight._version:
+            self._transformed = (self.weight._version, transform_weight(self.weight, WINOGRAD_TILE))
+        return self._transformed[1]
 
     def rescale(self, before: float, after: float) -> None:
         """Make it take inputs that are `before` times as large, and give outputs that are `after` times as large."""
@@ -97,6 +115,14 @@ class _Pool(_Step):
         self.averages, self.window, self.rounds_up = pooling == "average", window, rounds_up
 
     def forward(self, x: Tensor) -> Tensor:
+        """A batch whose memory is in the order H W N C, as Winograd's convolutions leave it, is left in that order."""
+        count, table = len(x), x.permute(2, 3, 0, 1)
+        if count > 1 and table.is_contiguous():
+            alone = self._pool(table.flatten(2).permute(2, 0, 1)[None])  # as one image of n x c channels
+            return alone[0].unflatten(0, (count, -1))
+        return self._pool(x)
+
+    def _pool(self, x: Tensor) -> Tensor:
         pool = functional.avg_pool2d if self.averages else functional.max_pool2d
         return pool(x, self.window, 2, ceil_mode=self.rounds_up)
 

@@ -27,7 +27,7 @@ def test_without_a_word_the_authors_programs_are_followed():
     assert settings.preset == "notebook"
     assert settings.style_layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     assert (settings.content_layer, settings.pooling, settings.start) == ("relu4_2", "max", "content")
-    assert (settings.optimiser, settings.learning_rate, settings.history) == ("lbfgs", 1.0, 100)
+    assert (settings.optimiser, settings.learning_rate, settings.history) == ("lbfgs", 1.3, 100)
     assert settings.stages[-1].scale == 1.0
 
 
