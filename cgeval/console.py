@@ -44,6 +44,10 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "flask": "study",
     "sqlalchemy": "study",
+    "alembic": "study",
+    "waitress": "study",
+    "jwt": "study",
+    "psycopg": "postgres",
 }
 
 

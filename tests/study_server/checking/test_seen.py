@@ -7,9 +7,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from cgeval.errors import DataError, ImageError
 from cgeval.images import Header, image_header, read_rgb
-from study_server.measures import luma, sharpness
-from study_server.seen import ImagesSeen, Seen, each, look, look_at
-from study_server.sides import Side
+from study_server.checking.measures import luma, sharpness
+from study_server.checking.seen import ImagesSeen, Seen, each, look, look_at
+from study_server.checking.sides import Side
 from tests.study_server.pictures import framed, greyed, photo, through_jpeg
 
 PNG = Header("PNG", "RGB", False, (), None)

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from cgeval.images import find_images, read_rgb, resize
-from study_server.measures import (
+from study_server.checking.measures import (
     COSINES,
     GRID,
     block_step,

@@ -8,8 +8,8 @@ from statistics import fmean
 
 import click
 
-from study_server.findings import Finding, Severity
-from study_server.seen import ImagesSeen
+from study_server.checking.findings import Finding, Severity
+from study_server.checking.seen import ImagesSeen
 
 Result = tuple[ImagesSeen, list[Finding]]  # an algorithm's images, and what was found against the real ones
 

@@ -5,10 +5,10 @@ A tell is judged by one number: how many pairs would a participant get right who
 
 from collections.abc import Callable
 
-from study_server import pixel_tells
-from study_server.findings import HELP, Finding, Severity, images_of, kinds_of, marked_of, some
-from study_server.odds import right_by_kind, right_by_mark
-from study_server.seen import ImagesSeen, Seen, each
+from study_server.checking import pixel_tells
+from study_server.checking.findings import HELP, Finding, Severity, images_of, kinds_of, marked_of, some
+from study_server.checking.odds import right_by_kind, right_by_mark
+from study_server.checking.seen import ImagesSeen, Seen, each
 
 Tell = Callable[[ImagesSeen, ImagesSeen], Finding | None]
 

@@ -5,9 +5,9 @@ import click
 import pytest
 
 from cgeval.images import Header
-from study_server.findings import Finding, Severity
-from study_server.seen import ImagesSeen, Measures, Seen
-from study_server.verdict import as_json, as_text, fails
+from study_server.checking.findings import Finding, Severity
+from study_server.checking.seen import ImagesSeen, Measures, Seen
+from study_server.checking.verdict import as_json, as_text, fails
 
 IMAGES = tuple(
     Seen(f"{i}.png", Header(kind, "RGB", False, (), None), 64, 48, str(i), i == 0, 0, 40.0, measures)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study_server.odds import area_under_roc, right_by_amount, right_by_kind, right_by_mark
+from study_server.checking.odds import area_under_roc, right_by_amount, right_by_kind, right_by_mark
 
 amounts = st.lists(st.integers(0, 8).map(float), min_size=1, max_size=12)
 kinds = st.lists(st.sampled_from("abc"), min_size=1, max_size=10)  # of 20 images together, one is not rare

@@ -6,7 +6,7 @@ Each function is one tell: None where there is nothing to say.
 from collections.abc import Sequence
 from statistics import fmean, median
 
-from study_server.findings import (
+from study_server.checking.findings import (
     AWAY,
     HELP,
     WORD,
@@ -19,8 +19,8 @@ from study_server.findings import (
     severity_at,
     some,
 )
-from study_server.odds import right_by_amount, right_by_kind, right_by_mark, share
-from study_server.seen import FLAT, ImagesSeen, each
+from study_server.checking.odds import right_by_amount, right_by_kind, right_by_mark, share
+from study_server.checking.seen import FLAT, ImagesSeen, each
 
 SHOWN_STEP = 0.5  # grey levels; a smaller mean step at the blocks' edges is less than an 8-bit screen can show
 FEWEST = 10  # images a side, below which nothing is said of tones

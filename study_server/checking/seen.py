@@ -9,7 +9,7 @@ import numpy as np
 
 from cgeval.errors import DataError, ImageError
 from cgeval.images import Header, Picture, image_header, read_rgb
-from study_server.measures import (
+from study_server.checking.measures import (
     GRID,
     GRID_SMALLEST,
     Luma,
@@ -23,7 +23,7 @@ from study_server.measures import (
     middle,
     sharpness,
 )
-from study_server.sides import Side
+from study_server.checking.sides import Side
 
 T = TypeVar("T")
 

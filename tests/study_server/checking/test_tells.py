@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from cgeval.images import Header
-from study_server.findings import AWAY, Severity
-from study_server.seen import ImagesSeen, Measures, Seen
-from study_server.sides import REAL
-from study_server.tells import find_tells
+from study_server.checking.findings import AWAY, Severity
+from study_server.checking.seen import ImagesSeen, Measures, Seen
+from study_server.checking.sides import REAL
+from study_server.checking.tells import find_tells
 
 PNG = Header("PNG", "RGB", False, (), None)
 ADOBE = Header("PNG", "RGB", False, (), "Adobe RGB (1998)")

@@ -1,4 +1,4 @@
-"""The `study-server` command: parse, one call, print."""
+"""`study-server check`: what would give the answer away."""
 
 from collections.abc import Sequence
 from shutil import get_terminal_size
@@ -6,22 +6,15 @@ from shutil import get_terminal_size
 import click
 from tqdm import tqdm
 
-from cgeval.console import run
-from study_server import verdict
-from study_server.seen import ImagesSeen, look_at
-from study_server.sides import Side, find_sides
-from study_server.tells import find_tells
+from study_server.checking import verdict
+from study_server.checking.seen import ImagesSeen, look_at
+from study_server.checking.sides import Side, find_sides
+from study_server.checking.tells import find_tells
 
 WIDEST = 100  # characters of a line of text
 
 
-@click.group(name="study-server")
-@click.version_option(package_name="cgeval")
-def study_server() -> None:
-    """Real or generated? Ask people. So far: check the images before they are shown."""
-
-
-@study_server.command()
+@click.command()
 @click.option("--real", "real_at", required=True, metavar="WHERE", help="The real images.")
 @click.option("--fake", "fakes", required=True, multiple=True, metavar="NAME=WHERE", help="An algorithm's; repeat it.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
@@ -44,11 +37,6 @@ def check(real_at: str, fakes: tuple[str, ...], as_json: bool, sample: int, seed
     width = min(get_terminal_size().columns, WIDEST)
     click.echo(verdict.as_json(real, results) if as_json else verdict.as_text(real, results, width))
     click.get_current_context().exit(int(verdict.fails(results)))
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    run(study_server)
 
 
 def _look_at_all(sides: Sequence[Side], sample: int, seed: int) -> list[ImagesSeen]:

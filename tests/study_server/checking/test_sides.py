@@ -5,7 +5,7 @@ from PIL import Image
 
 from cgeval.errors import CgevalError
 from cgeval.runs import Run
-from study_server.sides import REAL, find_sides
+from study_server.checking.sides import REAL, find_sides
 from tests.study_server.pictures import photo
 
 

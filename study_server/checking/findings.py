@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from study_server.seen import ImagesSeen
-from study_server.sides import REAL
+from study_server.checking.seen import ImagesSeen
+from study_server.checking.sides import REAL
 
 AWAY, HELP, WORD = 0.75, 0.55, 0.51  # share of pairs right by a tell alone, from which it counts
 NAMED = 3  # names, sizes, ... told of a longer list

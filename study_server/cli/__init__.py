@@ -1,0 +1,20 @@
+"""The `study-server` command: every subcommand parses, makes one call and prints."""
+
+import click
+
+from cgeval.console import LazyGroup, run
+
+COMMANDS = {
+    "check": "study_server.cli.check:check",
+}
+
+
+@click.group(name="study-server", cls=LazyGroup, commands_at=COMMANDS)
+@click.version_option(package_name="cgeval")
+def study_server() -> None:
+    """Real or generated? Ask people: check the images, build the study, host it, and take the answers home."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(study_server)

@@ -1,0 +1,1 @@
+"""For whoever runs a study: how far it is, what was answered, backups."""

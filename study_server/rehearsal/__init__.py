@@ -1,0 +1,1 @@
+"""Simulated participants, through the real HTTP interface."""

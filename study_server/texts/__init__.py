@@ -1,0 +1,1 @@
+"""What participants read, in each language."""

@@ -1,0 +1,1 @@
+"""Pages and requests: a Flask app over `study_server.sessions`."""
