@@ -33,7 +33,6 @@ Weights = str  # "torchvision", "random", or the path of a file
 POOLINGS = ("max", "average")
 SCALES = ("unit", "as trained")
 PRECISIONS = ("fp32", "bf16")
-WINOGRAD_TILE: TileSize = 4
 WINOGRAD_CHANNELS = 64
 
 
@@ -54,12 +53,13 @@ class _Conv(_Step):
         self.weight = nn.Parameter(weight.clone(), requires_grad=False)
         self.bias = nn.Parameter(bias.clone(), requires_grad=False)
         self.stride, self.padding, self.reflects = stride, padding, reflects
-        self._transformed: tuple[int, Tensor] | None = None
+        self._transformed: dict[TileSize, tuple[int, Tensor]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         x, padding = x.to(self.weight.dtype), self.padding
         if self._gains_by_winograd(x):
-            y = winograd_conv(x, self._transformed_weight(), WINOGRAD_TILE, "reflect" if self.reflects else "zeros")
+            tile: TileSize = 4 if x.shape[2] * x.shape[3] >= x.shape[1] else 2
+            y = winograd_conv(x, self._transformed_weight(tile), tile, "reflect" if self.reflects else "zeros")
             return (y + self.bias.view(-1, 1, 1)).relu_()
         if self.reflects:
             x, padding = functional.pad(x, [padding] * 4, mode="reflect"), 0
@@ -71,15 +71,20 @@ class _Conv(_Step):
         return max(0, (px + 2 * self.padding - self.weight.shape[-1]) // self.stride + 1)
 
     def _gains_by_winograd(self, x: Tensor) -> bool:
-        """On a CPU, and with enough channels that products outweigh the cutting and joining of tiles."""
+        """On a CPU, and with enough channels that products outweigh the cutting and joining of tiles.
+
+        Of few pixels there are so few large tiles that reading their weights, 4 times the layer's own, takes longest:
+        hence small tiles there.
+        """
         is_3x3 = self.weight.shape[2:] == (3, 3) and self.stride == self.padding == 1
         return is_3x3 and x.shape[1] >= WINOGRAD_CHANNELS and x.device.type == "cpu" and x.dtype == torch.float32
 
-    def _transformed_weight(self) -> Tensor:
+    def _transformed_weight(self, tile: TileSize) -> Tensor:
         """Made when it is first wanted, and again when the weight has changed since."""
-        if self._transformed is None or self._transformed[0] != self.weight._version:
-            self._transformed = (self.weight._version, transform_weight(self.weight, WINOGRAD_TILE))
-        return self._transformed[1]
+        made = self._transformed.get(tile)
+        if made is None or made[0] != self.weight._version:
+            made = self._transformed[tile] = (self.weight._version, transform_weight(self.weight, tile))
+        return made[1]
 
     def rescale(self, before: float, after: float) -> None:
         """Make it take inputs that are `before` times as large, and give outputs that are `after` times as large."""
