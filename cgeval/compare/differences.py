@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cgeval.compare.comparison import Difference
 from cgeval.compare.measures import ABSENT, SCORE, Measured, family
-from cgeval.errors import DataError, RecordError
+from cgeval.errors import RecordError
 from cgeval.matrices import FOLDER, read_matrices
 from cgeval.metrics import CONVENTIONS, PairedDifference, Resampled, paired_differences, resample_means, resample_scores
 
@@ -58,22 +58,31 @@ def has_matrices(each: Measured) -> bool:
     return isinstance(name, str) and (each.folder / "records" / FOLDER / name).is_file()
 
 
-def resample(group: Sequence[Measured]) -> dict[str, Resampled]:
-    """Of numbers by one measure, by the subject's label; without those of which nothing is kept by image.
+@dataclass(frozen=True)
+class Paired:
+    """Numbers over the same images. resampled: by the subject's label; notes: on those that are not, and why."""
 
-    Raises DataError where two are said to be over the same images and their ids differ, RecordError for damaged files.
+    resampled: Mapping[str, Resampled]
+    notes: tuple[str, ...] = ()
+
+
+def resample(group: Sequence[Measured]) -> Paired:
+    """Of numbers by one measure; without those of which nothing is kept by image, or whose images have other ids.
+
+    Raises RecordError for damaged files.
     """
     with ThreadPoolExecutor(READERS) as readers:
         found = list(readers.map(per_image, group))
     kept = [(each, images) for each, images in zip(group, found, strict=True) if images is not None]
     if not kept:
-        return {}
+        return Paired({})
     (first, images), *_ = kept
-    for other, its_images in kept:
-        _refuse_other_ids(first, images, other, its_images)
-    values = [its_images.ordered_as(images.ids) for _, its_images in kept]
-    labels = [each.subject.label for each, _ in kept]
-    return dict(zip(labels, _resampling(first)(values), strict=True))
+    apart = [_other_ids(first, images, other, its_images) for other, its_images in kept]
+    together = [pair for pair, why in zip(kept, apart, strict=True) if not why]
+    values = [its_images.ordered_as(images.ids) for _, its_images in together]
+    labels = [each.subject.label for each, _ in together]
+    resampled = dict(zip(labels, _resampling(first)(values), strict=True))
+    return Paired(resampled, tuple(why for why in apart if why))
 
 
 def differences(resampled: Mapping[str, Resampled], to: str) -> dict[str, dict[str, PairedDifference]]:
@@ -133,12 +142,15 @@ def _resampling(each: Measured) -> Callable[[Sequence[NDArray[Any]]], list[Resam
     return partial(resample_means, name=each.measure.metrics[0], resamples=RESAMPLES)
 
 
-def _refuse_other_ids(first: Measured, ours: PerImage, other: Measured, theirs: PerImage) -> None:
-    """Equal digests of the truth and different ids: the same images under other names, or by accident alike."""
+def _other_ids(first: Measured, ours: PerImage, other: Measured, theirs: PerImage) -> str:
+    """Why the two cannot be paired; "" where they can.
+
+    Equal digests of the truth and different ids: the same images under other names, or alike by accident.
+    """
     only = sorted(set(ours.ids) ^ set(theirs.ids))
-    if only:
-        raise DataError(
-            f"{first.folder} and {other.folder} are measured over {len(ours.ids)} images of the same truth, but "
-            f"{len(only)} ids are in one of them only (such as {only[0]!r}), and ids pair images: make both of the "
-            "same dataset, or compare them in two calls."
-        )
+    if not only:
+        return ""
+    return (
+        f"{other.subject.label}, {other.measure.title}: no paired difference to {first.subject.label}, since "
+        f"{len(only)} ids of images are in one of them only (such as {only[0]!r}), and ids pair images."
+    )

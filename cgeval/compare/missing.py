@@ -89,6 +89,11 @@ def missing(subjects: Sequence[Subject], found: Iterable[Measured], wanted: Want
     )
 
 
+def again(each: Measured) -> str:
+    """The command that measures a score once more, in the same way."""
+    return shlex.join(MissingScore(each.subject, each.measure.direction or "AtoB", each.measure).command)
+
+
 def missing_lines(absent: Sequence[MissingScore], main: str) -> list[str]:
     """A sentence for each command that would make some of them; main: label of the main subject."""
     by_command: dict[str, list[MissingScore]] = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from cgeval.compare.comparison import Subject
 from cgeval.compare.differences import has_matrices
 from cgeval.compare.measures import SCORE, Measured, family, stale
+from cgeval.compare.missing import again
 from cgeval.compare.subjects import other_sets
 from cgeval.records import Record
 
@@ -29,7 +30,7 @@ def gone_lines(found: Iterable[Measured]) -> list[str]:
     """Scores whose matrices are not kept: they cannot be paired with others."""
     return [
         f"{each.subject.label}, {each.measure.title}: the matrices behind its score are gone, so it has no paired "
-        f"differences; `cgeval fcn-score {each.folder}` makes them again."
+        f"differences; `{again(each)}` makes them again."
         for each in found
         if family(each.measure.protocol) == SCORE and not has_matrices(each)
     ]
@@ -51,12 +52,12 @@ def set_lines(subjects: Iterable[Subject]) -> list[str]:
 
 
 def superseded_lines(found: Iterable[Measured]) -> list[str]:
-    """How many numbers of each subject were measured again since."""
+    """How many numbers of each subject newer ones of the same images have replaced."""
     counts: dict[str, int] = {}
     for each in found:
         counts[each.subject.label] = counts.get(each.subject.label, 0) + each.superseded
     told = ", ".join(f"{count} of {label}" for label, count in counts.items() if count)
-    return [f"Numbers that were measured again since, of which the last counts: {told}."] if told else []
+    return [f"Older numbers of the same images, which newer ones replace: {told}."] if told else []
 
 
 def _names(records: Iterable[Record]) -> str:

@@ -22,6 +22,11 @@ ABLATIONS = {
     "gan_backward_cycle": "GAN + backward cycle",
 }
 METHODS = {"cyclegan": "CycleGAN", "pix2pix": "pix2pix", "gatys": "Gatys"}
+MAKES = {  # what makes images of a split, by a run's producer
+    "cyclegan": "`cyclegan translate {run} --split {split}` makes it",
+    "cgeval gatys": "`cgeval gatys {data} {run} --split {split}` makes it",
+    "cgeval adopt": "`cgeval adopt RESULTS {run} --split {split}` takes it in",
+}
 NETWORKS = {
     "vgg19-random": "random VGG-19",
     "vgg19-conv3_1": "VGG-19 up to conv3_1",
@@ -55,7 +60,7 @@ def find_subjects(runs: Sequence[Run], split: str, main: Path | None) -> tuple[S
     DataError for runs of several datasets.
     """
     if not runs:
-        raise RunError("there is no run to compare: `cyclegan train DATA RUN` makes one.")
+        raise RunError("there is no run to compare: `cyclegan train CONFIG RUN --data DATA` makes one.")
     runs = _refuse_several(_each_once(runs))
     first = _main(runs, split, main)
     others = [run for run in runs if run is not first]
@@ -82,8 +87,8 @@ def _below(folder: Path) -> list[Run]:
         raise RunError(f"{str(broken[0]).rstrip('.')}; or name the runs to compare, without this one.")
     if not runs:
         raise RunError(
-            f"there is no run below {folder}: `cyclegan train DATA {folder / 'NAME'}` makes one, `cgeval adopt RESULTS "
-            f"{folder / 'NAME'}` one of another program's results, or name the folder of a run."
+            f"there is no run below {folder}: `cyclegan train CONFIG {folder / 'NAME'} --data DATA` makes one, "
+            f"`cgeval adopt RESULTS {folder / 'NAME'}` one of another program's results, or name the folder of a run."
         )
     return runs
 
@@ -168,10 +173,12 @@ def _sets(run: Run, split: str) -> list[ImageSet]:
 
 def _nothing_sealed(run: Run, split: str) -> str:
     there = ", ".join(image_set.name for image_set in run.image_sets()) or "none"
-    return (
-        f"{run.path} holds no sealed image set of split {split!r} (sealed: {there}): "
-        f"`cyclegan translate {run.path} --split {split}` makes it, or say another --split."
-    )
+    producer = str(run.info.producer.get("name"))
+    known = {"run": run.path, "split": split, "data": run.info.dataset.get("path", "DATA"), "producer": producer}
+    makes = MAKES.get(producer, "{producer}, which made the run, makes it").format(**known)
+    splits = sorted({image_set.split for image_set in run.image_sets()})
+    other = f", or say --split {' or '.join(splits)}" if splits else ""
+    return f"{run.path} holds no sealed image set of split {split!r} (sealed: {there}): {makes}{other}."
 
 
 def _subjects(run: Run, split: str) -> list[Subject]:

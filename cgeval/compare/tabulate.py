@@ -10,7 +10,7 @@ from typing import Any
 
 from cgeval.compare.best import best
 from cgeval.compare.comparison import Kind, Measure, Number, Row, Subject, Table
-from cgeval.compare.differences import RESAMPLES, corrected, differences, resample
+from cgeval.compare.differences import RESAMPLES, Paired, corrected, differences, resample
 from cgeval.compare.measures import IMAGES, TRUTH, Measured, alike, family
 from cgeval.metrics import Resampled, interval_name
 
@@ -28,17 +28,22 @@ OTHER_IMAGES = "other images"
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """All numbers of one measure, in the order of the subjects. resampled: by label, of those with values by image."""
+    """All numbers of one measure, in the order of the subjects. paired: those with values by image."""
 
     measure: Measure
     entries: tuple[Measured, ...]
-    resampled: Mapping[str, Resampled]
+    paired: Paired
+
+    @property
+    def resampled(self) -> Mapping[str, Resampled]:
+        """By label."""
+        return self.paired.resampled
 
 
 def tables(name: str, subjects: Sequence[Subject], found: Sequence[Measured], main: Sequence[Measured]) -> list[Table]:
     """The first table, called name, whose groups are the measures of `main`; then one for each other way of measuring.
 
-    found: everything, in the order of the subjects. Raises DataError and RecordError as `resample` does.
+    found: everything, in the order of the subjects. Raises RecordError as `resample` does.
     """
     first = [each.measure for each in main]
     made = [_table(name, subjects, [_group(measure, found) for measure in first])]
@@ -124,7 +129,7 @@ def _group(measure: Measure, found: Iterable[Measured]) -> Group:
 
 def _table(title: str, subjects: Sequence[Subject], groups: Sequence[Group]) -> Table:
     rows = [*_beside(groups, "ceiling"), *_measured_rows(subjects, groups), *_beside(groups, "sanity")]
-    footnotes = [*_about_differences(rows), *_traps(groups)]
+    footnotes = [*_about_differences(rows), *(note for group in groups for note in group.paired.notes), *_traps(groups)]
     return Table(title, tuple(group.measure for group in groups), tuple(rows), tuple(footnotes))
 
 

@@ -1,5 +1,7 @@
 """Differences have a sign that can be read off an example, Holm's p-values are the textbook's, ids pair images."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from cgeval.compare.differences import corrected, differences, has_matrices, holm, per_image, resample
 from cgeval.compare.measures import alike, measured
 from cgeval.compare.subjects import find_subjects
-from cgeval.errors import DataError, RecordError
+from cgeval.errors import RecordError
 from cgeval.matrices import Matrices, write_matrices
 from cgeval.metrics import PairedDifference, paired_bootstrap
 from cgeval.records import Record, append_records, read_records
@@ -71,7 +73,7 @@ def test_a_method_that_is_better_than_main_differs_by_more_than_0(tmp_path):
     score(main, skill=0.3)
     score(better, skill=0.9)
     found = everything(main, better)
-    told = differences(resample([found["CycleGAN"][0], found["pix2pix"][0]]), "CycleGAN")
+    told = differences(resample([found["CycleGAN"][0], found["pix2pix"][0]]).resampled, "CycleGAN")
     assert list(told) == ["pix2pix"]
     for difference in told["pix2pix"].values():
         assert 0 < difference.low < difference.difference < difference.high
@@ -83,14 +85,14 @@ def test_a_reconstruction_that_is_worse_than_mains_has_a_larger_error_and_differ
     reconstruct(main, error=0.1)
     reconstruct(worse, error=0.3)
     found = everything(main, worse)
-    told = differences(resample([found["CycleGAN"][0], found["other"][0]]), "CycleGAN")
+    told = differences(resample([found["CycleGAN"][0], found["other"][0]]).resampled, "CycleGAN")
     assert told["other"]["reconstruction_l1"].low > 0
 
 
 def test_without_main_among_them_there_is_no_difference(tmp_path):
     run = a_run(tmp_path / "r")
     score(run)
-    assert differences(resample(everything(run)["CycleGAN"]), "pix2pix") == {}
+    assert differences(resample(everything(run)["CycleGAN"]).resampled, "pix2pix") == {}
 
 
 # By image
@@ -102,7 +104,7 @@ def test_any_two_are_paired_as_the_paired_bootstrap_has_it(tmp_path):
         score(run, skill=skill)
     kept = [each[0] for each in everything(*runs).values()]
     matrices = {each.subject.label: per_image(each).values for each in kept}
-    for label, found in differences(resample(kept), "two").items():
+    for label, found in differences(resample(kept).resampled, "two").items():
         alone = paired_bootstrap(matrices[label], matrices["two"], "cityscapes", resamples=5000)
         assert found == alone
 
@@ -115,7 +117,7 @@ def test_values_by_image_are_paired_by_id_and_not_by_their_order(tmp_path):
     copy = vars(record) | {"image_set": image_set.name, "index_sha256": image_set.index_sha256}
     append_records(other.path, [Record(**copy | {"extra": record.extra | {"per_image": backwards}})])
     found = everything(main, other)
-    (told,) = differences(resample([found["CycleGAN"][0], found["other"][0]]), "CycleGAN")["other"].values()
+    (told,) = differences(resample([found["CycleGAN"][0], found["other"][0]]).resampled, "CycleGAN")["other"].values()
     assert (told.low, told.high, told.p_value) == (0, 0, 1)
 
 
@@ -126,7 +128,7 @@ def test_values_that_the_number_is_no_mean_of_are_not_paired(tmp_path):
         append_records(run.path, [Record(**vars(record) | changes)])
         (each,) = everything(run)["CycleGAN"]
         assert per_image(each) is None
-        assert resample([each]) == {}
+        assert resample([each]).resampled == {}
 
 
 def test_matrices_that_are_gone_leave_a_score_unpaired_and_damaged_ones_are_told(tmp_path):
@@ -138,7 +140,7 @@ def test_matrices_that_are_gone_leave_a_score_unpaired_and_damaged_ones_are_told
     whole = file.read_bytes()
     file.unlink()
     assert not has_matrices(found["b"][0])
-    assert list(resample([found["CycleGAN"][0], found["b"][0]])) == ["CycleGAN"]
+    assert list(resample([found["CycleGAN"][0], found["b"][0]]).resampled) == ["CycleGAN"]
     file.write_bytes(whole[:-30])
     with pytest.raises(RecordError, match=r"cannot be read .*: restore it, or score"):
         resample([found["CycleGAN"][0], found["b"][0]])
@@ -158,7 +160,7 @@ def test_matrices_without_those_of_the_run_and_values_that_are_no_numbers_are_to
         resample(everything(other)["CycleGAN"])
 
 
-def test_equal_truths_under_other_ids_are_refused(tmp_path):
+def test_equal_truths_under_other_ids_are_not_paired(tmp_path):
     runs = [a_run(tmp_path / "a"), a_run(tmp_path / "b", "b", ids=OTHER_IDS)]
     convention = score(runs[0])[0].convention
     file = write_matrices(runs[1].path, "again", {"run": Matrices(OTHER_IDS, matrices_of(IDS, 0.6, "b"))})
@@ -167,8 +169,10 @@ def test_equal_truths_under_other_ids_are_refused(tmp_path):
         append_records(runs[1].path, [Record(**vars(record) | changes)])
     found = everything(*runs)
     assert alike(found["CycleGAN"][0].measure, found["b"][-1].measure)
-    with pytest.raises(DataError, match=r"8 images of the same truth, but 16 ids are in one of them only"):
-        resample([found["CycleGAN"][0], found["b"][-1]])
+    paired = resample([found["CycleGAN"][0], found["b"][-1]])
+    assert list(paired.resampled) == ["CycleGAN"]
+    (why,) = paired.notes
+    assert re.search("^b, .*no paired difference to CycleGAN, since 16 ids", why)
 
 
 def test_one_image_has_a_difference_without_interval_and_p_value(tmp_path):
@@ -176,7 +180,7 @@ def test_one_image_has_a_difference_without_interval_and_p_value(tmp_path):
     for run, skill in zip(runs, (0.2, 0.8), strict=True):
         score(run, skill=skill)
     found = everything(*runs)
-    told = differences(resample([found["CycleGAN"][0], found["b"][0]]), "CycleGAN")["b"]["pixel_accuracy"]
+    told = differences(resample([found["CycleGAN"][0], found["b"][0]]).resampled, "CycleGAN")["b"]["pixel_accuracy"]
     assert told.difference > 0
     assert (told.low, told.high, told.p_value) == (None, None, None)
     assert np.isfinite(told.difference)

@@ -1,5 +1,6 @@
 """Which runs are compared, which of them is the main one, and what they are called."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_a_dataset_toml_that_is_none_is_told(tmp_path):
 
 
 def test_an_empty_folder_says_how_a_run_is_made(tmp_path):
-    with pytest.raises(RunError, match=r"no run below .*: `cyclegan train DATA .*` makes one, `cgeval adopt"):
+    with pytest.raises(RunError, match=r"no run below .*: `cyclegan train CONFIG .* --data DATA` makes one, `cgeval adopt"):
         runs_of_one_dataset((), tmp_path, None)
 
 
@@ -125,10 +126,26 @@ def test_an_unknown_main_is_told(town, tmp_path):
 
 def test_a_main_without_a_sealed_set_of_the_split_is_told(tmp_path):
     runs = [a_run(tmp_path / "full"), a_run(tmp_path / "empty", directions=())]
-    with pytest.raises(RunError, match=r"empty holds no sealed image set of split 'test' \(sealed: none\): `cyclegan"):
+    with pytest.raises(RunError, match=r"empty holds no sealed image set of split 'test' \(sealed: none\): me, which made the run"):
         labels(runs, main=tmp_path / "empty")
     with pytest.raises(RunError, match=r"full holds .* split 'val' \(sealed: test_AtoB, test_BtoA\).*other 1"):
         labels(runs, split="val")
+
+
+@pytest.mark.parametrize(
+    ("producer", "command"),
+    [
+        ("cyclegan", "cyclegan translate {run} --split test"),
+        ("cgeval gatys", "cgeval gatys streets {run} --split test"),
+        ("cgeval adopt", "cgeval adopt RESULTS {run} --split test"),
+    ],
+)
+def test_what_makes_the_images_is_what_made_the_run(tmp_path, producer, command):
+    run = a_run(tmp_path / "empty", directions=())
+    file = run.path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"producer": {"name": producer, "version": "1"}}))
+    (line,) = left_out([Run.open(run.path)], "test")
+    assert f"`{command.format(run=run.path)}`" in line
 
 
 def test_no_run_at_all_is_told():
