@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cgeval.compare.comparison import Comparison, Subject
 from cgeval.compare.measures import NEWEST, Measured, Wanted, measured, newest
-from cgeval.compare.missing import MissingScore, missing, missing_lines, missing_scores
+from cgeval.compare.missing import MissingScore, can_be_scored, missing, missing_lines, missing_scores
 from cgeval.compare.notes import gone_lines, set_lines, stale_lines, superseded_lines
 from cgeval.compare.published import published_tables
 from cgeval.compare.studies import find_studies, read_studies
@@ -56,7 +56,7 @@ def compare(
         main=main.label,
         subjects=tuple(subjects),
         tables=(*made, *(published_tables() if published else [])),
-        notes=(*_lacking(subjects, found, wanted), *_notes(subjects, found, runs | opinions)),
+        notes=(*_lacking(subjects, found, wanted), *_notes(subjects, found, runs | opinions), *_if_empty(main, found)),
         dataset_path=dataset or _remembered(main),
     )
 
@@ -73,6 +73,17 @@ def _lacking(subjects: Sequence[Subject], found: Sequence[Measured], wanted: Wan
 
 def _notes(subjects: Sequence[Subject], found: Sequence[Measured], read: Read) -> list[str]:
     return [*stale_lines(subjects, read), *gone_lines(found), *set_lines(subjects), *superseded_lines(found)]
+
+
+def _if_empty(main: Subject, found: Sequence[Measured]) -> list[str]:
+    """What to do where nothing is measured and no score is missing, as of a dataset without labels."""
+    if found or any(can_be_scored(main, direction) for direction in main.sets):
+        return []
+    return [
+        f"Nothing is measured yet, and without labels there is no FCN score: `cyclegan reconstruct {main.run.path}` "
+        f"measures how well cycles come back, and a study asks people (`study-server check --real REAL --fake "
+        f"NAME={main.run.path}` begins one)."
+    ]
 
 
 def _remembered(main: Subject) -> Path | None:

@@ -54,6 +54,10 @@ def ablation_source(config_or_run: str, data: Path | None, out: Path | None, cha
     path = Path(config_or_run)
     if (path / "run.json").is_file():
         return _of_run(Run.open(path), data, out, changes)
+    if path.suffix == ".toml" and not path.is_file():
+        raise ConfigError(
+            f"{path} is not there: name a TOML file, a run, or a ready configuration of `cyclegan configs`."
+        )
     folder, stem = out or Path("runs"), path.stem
     places = {name: folder / f"{stem}-{name}" for name in OBJECTIVES}
     found = data or _data_of(path, places[FULL])

@@ -83,7 +83,7 @@ def make(plan: Plan, consent: Consent, say: Say) -> bool:
         raise ConfigError(_unasked(plan))
     if asks or consent.look:
         plan = replace(plan, steps=_timed(plan.steps, say))
-        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps)]))
+        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps), *plan.notes]))
     if consent.look:
         return False
     if asks and not consent.yes and not click.confirm("Go on?", default=True, err=True):
@@ -154,10 +154,32 @@ def _candidates(subjects: Sequence[Subject], baselines: Sequence[Baseline], like
 
 
 def _timed(steps: Sequence[Step], say: Say) -> tuple[Step, ...]:
-    """With their times, as the commands' own dry runs measure them; that takes seconds for each."""
+    """With their times, as the commands' own dry runs measure them; that takes seconds for each.
+
+    Trainings that differ in the objective alone are measured once, by the first of them: they see the same images, and
+    what one leaves out is less than what a measurement of seconds is off by.
+    """
     if any(step.can_be_timed for step in steps):
         say("Measuring how long that will take here ...")
-    return tuple(timed(step) for step in steps)
+    known: dict[tuple[str, ...], float | None] = {}
+    told = []
+    for step in steps:
+        alike = _but_for_objective(step)
+        each = replace(step, seconds=known[alike]) if alike in known else timed(step)
+        if step.can_be_timed:
+            known.setdefault(alike, each.seconds)
+        told.append(each)
+    return tuple(told)
+
+
+def _but_for_objective(step: Step) -> tuple[str, ...]:
+    """The command of a training without its run and objective; any other as it is."""
+    words = step.command
+    if words[:2] != ("cyclegan", "train") or "--resume" in words:
+        return words
+    objective = [i for i, word in enumerate(words) if word.startswith("objective.name=")]
+    skipped = {3, *objective, *(i - 1 for i in objective)}
+    return tuple(word for i, word in enumerate(words) if i not in skipped)
 
 
 def _unasked(plan: Plan) -> str:

@@ -21,6 +21,7 @@ from tests.cgeval.compare.runs_with_records import (
     a_run,
     add_study,
     matrices_of,
+    reconstruct,
     score,
     seal_again,
     write_streets,
@@ -227,6 +228,19 @@ def test_a_partial_set_is_noted(tmp_path):
     seal.write_text(json.dumps(content | {"extra": {"missing_count": 3, "split_count": 11}}))
     score(run)
     assert compared(Run.open(run.path)).notes == ("CycleGAN: test_AtoB lacks 3 of the 11 images of its split.",)
+
+
+def test_of_images_without_labels_the_next_step_is_told(tmp_path):
+    run = a_run(tmp_path / "runs" / "r")
+    file = run.path / "run.json"
+    told = json.loads(file.read_text())
+    del told["dataset"]["label_domain"], told["dataset"]["label_set"]
+    file.write_text(json.dumps(told))
+    (note,) = compared(Run.open(run.path)).notes
+    assert f"cyclegan reconstruct {run.path}" in note
+    assert "study-server" in note
+    reconstruct(run)
+    assert not compared(Run.open(run.path)).notes
 
 
 # What is refused

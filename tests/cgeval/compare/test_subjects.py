@@ -64,7 +64,9 @@ def test_a_dataset_toml_that_is_none_is_told(tmp_path):
 
 
 def test_an_empty_folder_says_how_a_run_is_made(tmp_path):
-    with pytest.raises(RunError, match=r"no run below .*: `cyclegan train CONFIG .* --data DATA` makes one, `cgeval adopt"):
+    with pytest.raises(
+        RunError, match=r"no run below .*: `cyclegan train CONFIG .* --data DATA` makes one, `cgeval adopt"
+    ):
         runs_of_one_dataset((), tmp_path, None)
 
 
@@ -126,7 +128,9 @@ def test_an_unknown_main_is_told(town, tmp_path):
 
 def test_a_main_without_a_sealed_set_of_the_split_is_told(tmp_path):
     runs = [a_run(tmp_path / "full"), a_run(tmp_path / "empty", directions=())]
-    with pytest.raises(RunError, match=r"empty holds no sealed image set of split 'test' \(sealed: none\): me, which made the run"):
+    with pytest.raises(
+        RunError, match=r"empty holds no sealed image set of split 'test' \(sealed: none\): me, which made the run"
+    ):
         labels(runs, main=tmp_path / "empty")
     with pytest.raises(RunError, match=r"full holds .* split 'val' \(sealed: test_AtoB, test_BtoA\).*other 1"):
         labels(runs, split="val")

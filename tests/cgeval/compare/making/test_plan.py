@@ -26,6 +26,7 @@ from cgeval.compare.making.scoring import Wish
 from cgeval.compare.making.steps import Step
 from cgeval.compare.making.trained import sealed_sets
 from cgeval.errors import ConfigError, OutputError
+from tests.cgeval.compare import stand_in
 from tests.cgeval.compare.runs_with_records import IDS, a_run, a_town, score, write_streets
 
 TRAIN = Step("train it", ("cyclegan", "train", "small", "runs/x"))
@@ -66,6 +67,26 @@ def consent(*, yes: bool = False, look: bool = False) -> Consent:
 
 
 # Asking
+
+
+def test_what_stays_unmeasured_is_told_before_anything_is_made(said):
+    note = "Not scored, labels -> photo: no scorer is there."
+    make(Plan((TRAIN,), notes=(note,)), consent(look=True), said.append)
+    assert said[-1].splitlines()[-1] == note
+    assert was_run() == []
+
+
+def test_trainings_that_differ_in_the_objective_alone_are_measured_once(said, monkeypatch):
+    measured = []
+    monkeypatch.setattr(making, "timed", lambda step: measured.append(step) or stand_in.timed(step))
+    objectives = [("--set", f"objective.name={name}") for name in ("gan_alone", "cycle_alone")]
+    alike = [
+        Step("train", ("cyclegan", "train", "small", f"runs/{i}", *way)) for i, way in enumerate([(), *objectives])
+    ]
+    other = Step("train", ("cyclegan", "train", "small", "runs/y", "--set", "seed=1"))
+    make(Plan((*alike, other)), consent(look=True), said.append)
+    assert measured == [alike[0], other]
+    assert "To do: 4 steps, about 4.0 min" in said[-1]
 
 
 def test_what_makes_something_is_told_with_its_time_and_asked_about(said, monkeypatch):
