@@ -75,7 +75,7 @@ def show(comparison: "Comparison", view: View) -> None:
     from cgeval.compare.making.plan import FILES, REPORT, write_outputs
     from cgeval.compare.renderers import as_csv, as_json, as_latex, as_markdown, as_text
 
-    ways = dict(zip(FORMATS, (as_text, as_markdown, as_latex, as_csv, as_json), strict=True))
+    ways: dict[str, Callable[[Comparison], str]] = dict(zip(FORMATS, (as_text, as_markdown, as_latex, as_csv, as_json), strict=True))
     write_outputs(comparison, view.out, view.pictures, typed())
     click.echo(ways[view.shown_as](comparison).rstrip("\n"))
     tables = ",".join(name for name in FILES if name != REPORT)

@@ -124,7 +124,7 @@ class _Pool(_Step):
         count, table = len(x), x.permute(2, 3, 0, 1)
         if count > 1 and table.is_contiguous():
             alone = self._pool(table.flatten(2).permute(2, 0, 1)[None])  # as one image of n x c channels
-            return alone[0].unflatten(0, (count, -1))
+            return alone.view(count, -1, *alone.shape[2:])
         return self._pool(x)
 
     def _pool(self, x: Tensor) -> Tensor:

@@ -1,0 +1,190 @@
+"""The address of a database goes in; transactions that read or write come out, safe beside other threads and servers.
+
+SQLite keeps a write-ahead log and flushes it to the disk at every commit (synchronous=FULL), and whoever may write
+begins with BEGIN IMMEDIATE: two transactions that both read before they write would else fail, or count twice. On
+PostgreSQL a writer locks the rows it decides by (`Database.locked`).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session as Transaction
+from sqlalchemy.pool import QueuePool
+
+from cgeval.errors import ConfigError, OutputError, RunError
+from study_server.store.models import Setting
+
+SQLITE = "study.db"
+BUSY_MS = 5000  # how long a writer waits for another one, in this process or not
+POOL, OVERFLOW = 16, 48
+LOCK_KEY = 0x63676576  # of PostgreSQL's advisory lock, which assignments take one after the other
+STORAGE = ("disk is full", "disk i/o error", "no space left", "could not extend", "database or disk is full")
+BUSY = ("database is locked", "database table is locked", "lock timeout", "deadlock")
+
+
+class StorageError(Exception):
+    """The database cannot keep what it was given: the disk is full or broken. Nothing was stored."""
+
+
+class BusyError(Exception):
+    """The database is held by another process for longer than one waits. Nothing was stored."""
+
+
+class Database:
+    """An open database, for all threads of a server."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        # A queue of this process's own is fair and needs no polling, which waiting for SQLite's lock does.
+        self._writers = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot; nothing that is changed in it stays."""
+        with _told(), Transaction(self.engine, expire_on_commit=False) as found:
+            try:
+                yield found
+            finally:
+                found.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """All of it is on the disk when the block has ended, or nothing is.
+
+        Raises StorageError or BusyError, after which nothing is stored.
+        """
+        with _told(), self._turn(), Transaction(self.engine, expire_on_commit=False) as found:
+            connection = found.connection(execution_options={"writes": True})
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield found
+            found.commit()
+
+    def lock_assignment(self, found: Transaction) -> None:
+        """Let no other transaction assign until this one has ended."""
+        if not self.is_sqlite:
+            found.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        with self._writers:
+            yield
+
+
+def open_database(folder: Path, url: str | None = None) -> Database:
+    """Of the study in that folder: its own SQLite file, or the database at the address; brought up to date first.
+
+    Raises ConfigError for an address that is none, OutputError where nothing can be opened, RunError for a database of
+    a newer version.
+    """
+    from study_server.store.migrate import bring_up_to_date
+
+    parsed = parse_url(folder, url)
+    database = Database(parsed)
+    try:
+        bring_up_to_date(database, folder)
+    except (OperationalError, DatabaseError) as error:
+        database.close()
+        raise _unopened(parsed, error) from None
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def parse_url(folder: Path, url: str | None) -> URL:
+    """Where the study's database is; "postgresql://" means psycopg 3."""
+    if url is None:
+        return URL.create("sqlite", database=str((folder / SQLITE).resolve()))
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("--database-url is no address: postgresql://USER@HOST/NAME is expected.") from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError(f"--database-url is of {parsed.drivername!r}: sqlite or postgresql is expected.")
+    return parsed
+
+
+def claim(database: Database, study_id: str) -> None:
+    """Write whose database it is, once; raises RunError where it is another study's."""
+    with database.write() as found:
+        database.lock_assignment(found)
+        owner = found.scalar(select(Setting.value).where(Setting.name == "study_id"))
+        if owner is None:
+            found.add(Setting(name="study_id", value=study_id))
+            found.add(Setting(name="running", value="yes"))
+            return
+    if owner != study_id:
+        raise RunError(
+            f"{database.url.render_as_string()} holds the answers of another study ({owner}): name another database."
+        )
+
+
+def _engine(url: URL) -> Engine:
+    options: dict[str, Any] = {"pool_size": POOL, "max_overflow": OVERFLOW, "poolclass": QueuePool}
+    if url.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
+        # The driver would begin transactions by itself, and not immediate ones.
+        options["connect_args"]["isolation_level"] = None
+    else:
+        options["pool_pre_ping"] = True
+    try:
+        engine = create_engine(url, **options)
+    except (NoSuchModuleError, ModuleNotFoundError):
+        raise ConfigError("PostgreSQL needs another package: pip install 'cgeval[postgres]'.") from None
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Readers begin an ordinary transaction; a writer begins its own."""
+    if not connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the database says of the disk and of locks, as exceptions of their own."""
+    try:
+        yield
+    except DatabaseError as error:
+        said = str(error.orig).lower()
+        if any(words in said for words in STORAGE):
+            raise StorageError(said) from error
+        if any(words in said for words in BUSY):
+            raise BusyError(said) from error
+        raise
+
+
+def _unopened(url: URL, error: Exception) -> OutputError:
+    said = str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return OutputError(
+        f"the database {url.render_as_string()} cannot be opened ({said}): see that it is there and may be written."
+    )
