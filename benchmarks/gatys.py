@@ -168,7 +168,7 @@ def _print_table(options: argparse.Namespace) -> list[Result]:
             result = compare(case)
             results.append(result)
             print(_line(result), flush=True)
-        mine = [result for result in results if result.size_px == size]
+        mine = results[-len(options.pairs.split(",")) :]
         faster, loss = (statistics.median(getattr(each, key) for each in mine) for key in ("faster", "loss"))
         print(f"{size:>4}  {'median':50}{faster:>8.2f}{loss:>7.3f}")
     return results

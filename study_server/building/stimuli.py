@@ -1,4 +1,4 @@
-"""Pairs go in; composites come out that are alike from outside: one encoder, one size, names and times that say nothing."""
+"""Pairs go in; composites come out, alike from outside: one encoder, one size, names and times that say nothing."""
 
 import hashlib
 import os
@@ -11,8 +11,7 @@ import numpy as np
 
 from cgeval.images import Picture, encode_png, read_rgb, resize
 
-GREY = 128  # around and between the images
-GAP = 8  # the gap is the size divided by this
+GREY = 128  # around images that are not square
 NAME_BYTES = 16
 TIME = 1_000_000_000  # of every file, in seconds since 1970: the order of writing is nobody's business
 
@@ -23,11 +22,6 @@ class Composites:
 
     left: str
     right: str
-
-
-def gap_px(size_px: int) -> int:
-    """Between the two images of a composite; a page finds the right one at the composite's right end."""
-    return max(2, size_px // GAP)
 
 
 def fitted(path: Path, size_px: int) -> Picture:
@@ -51,9 +45,8 @@ def noise(seed: str, size_px: int) -> Picture:
 
 
 def write_composites(folder: Path, real: Picture, fake: Picture, kept: Callable[[str, str], object]) -> Composites:
-    """Both of a pair, in random order; kept: told each file's name and digest."""
-    gap = np.full((len(real), gap_px(len(real)), 3), GREY, np.uint8)
-    made = {"left": np.concatenate([real, gap, fake], axis=1), "right": np.concatenate([fake, gap, real], axis=1)}
+    """Both of a pair, the real image left and right; kept: told each file's name and digest."""
+    made = {"left": np.concatenate([real, fake], axis=1), "right": np.concatenate([fake, real], axis=1)}
     names = {}
     for side, picture in made.items():
         name, data = f"{secrets.token_hex(NAME_BYTES)}.png", encode_png(picture)

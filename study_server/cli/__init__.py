@@ -7,6 +7,7 @@ from cgeval.console import LazyGroup, run
 COMMANDS = {
     "check": "study_server.cli.check:check",
     "build": "study_server.cli.build:build",
+    "serve": "study_server.cli.serve:serve",
 }
 
 

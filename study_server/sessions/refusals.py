@@ -7,3 +7,18 @@ class RefusedError(Exception):
     def __init__(self, status: int, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.status, self.code, self.sentence = status, code, sentence
+
+
+def unknown_token() -> RefusedError:
+    """For a bearer token that is nobody's."""
+    return RefusedError(401, "unknown_token", "This session is not known here: open the study's link again.")
+
+
+def other_page() -> RefusedError:
+    """For a page that another one of the same session has taken over from."""
+    return RefusedError(409, "taken_over", "The study has been opened in another window, which goes on with it.")
+
+
+def wrong_state(state: str) -> RefusedError:
+    """For a request that belongs to another state."""
+    return RefusedError(409, "wrong_state", f"This session is in another place ({state}): ask where it is.")

@@ -1,14 +1,16 @@
 """A study's folder goes in; all that its sessions need comes out, in one value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from study_server.building.secrets import Secrets, read_secrets
 from study_server.config import StudyConfig, read_config
 from study_server.manifest import CONFIG, Manifest, read_manifest
 from study_server.sessions.journal import Journal
+from study_server.sessions.view import page_facts
 from study_server.store.engine import Database, claim, open_database
 
 Clock = Callable[[], datetime]
@@ -16,7 +18,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Study:
-    """An open study. clock: says the time in UTC, and may be set back at any moment."""
+    """An open study. clock: says the time in UTC, and may be set back at any moment; page: see `view.page_facts`."""
 
     folder: Path
     config: StudyConfig
@@ -25,6 +27,7 @@ class Study:
     database: Database
     journal: Journal
     clock: Clock
+    page: Mapping[str, Mapping[str, Any]]
 
     def close(self) -> None:
         """Give back the database and the journal."""
@@ -52,7 +55,7 @@ def open_study(folder: Path, database_url: str | None = None, clock: Clock = now
     except BaseException:
         database.close()
         raise
-    return Study(folder, config, manifest, kept, database, journal, clock)
+    return Study(folder, config, manifest, kept, database, journal, clock, page_facts(config))
 
 
 def stamp(moment: datetime) -> str:

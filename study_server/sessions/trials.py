@@ -1,23 +1,59 @@
-"""Begins and answers of trials go in: an image is seen once, an answer kept once, in order, whatever comes twice."""
+"""Begins and answers of trials go in: an image is seen once, an answer kept once, in order, whatever comes twice.
+
+These two requests are nearly all that a study's server is asked, so each is one transaction of two or three statements
+that are built once.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from study_server.config import Exposure
 from study_server.manifest import STIMULI, Side
+from study_server.sessions.assignment import lease_from
+from study_server.sessions.identity import digest_of
 from study_server.sessions.journal import line_of
-from study_server.sessions.lifecycle import end, enter_state, held, known, note, writing, wrong_state
-from study_server.sessions.refusals import RefusedError
+from study_server.sessions.lifecycle import new_code, writing_fast
+from study_server.sessions.refusals import RefusedError, other_page, unknown_token, wrong_state
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, next_view
-from study_server.store.models import Answer, Session, Trial
+from study_server.store.models import LIVE, Answer, Event, Session, Trial
 
 ASKING = ("PRELOADED", "PRACTICE", "MAIN")
+_NAMES = ("id", "public_id", "platform", "client", "state", "arm", "language", "position", "lease_until", "code")
+_OF_SESSION = tuple(getattr(Session, name) for name in _NAMES)
+_OF_TRIAL = tuple(
+    getattr(Trial, name).label(f"trial_{name}")
+    for name in ("id", "position", "phase", "pair_id", "real_side", "asked", "token", "look", "looks")
+)
+_AT = (Trial.session_id == Session.id) & Trial.position.in_((bindparam("here"), bindparam("after")))
+_SESSION_AND_TRIALS = (
+    select(*_OF_SESSION, *_OF_TRIAL)
+    .outerjoin(Trial, _AT)
+    .where(Session.token_sha256 == bindparam("digest"))
+    .with_for_update(of=Session)
+)
+_MOVE = (
+    update(Session)
+    .where(Session.id == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "position", "lease_until", "ended_at", "code")})
+)
+_LOOK = (
+    update(Trial)
+    .where(Trial.id == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in ("look", "looked_at", "looks")})
+)
+_KEEP = insert(Answer).returning(Answer.id)
+_NOTE = insert(Event)
+_GIVEN_BEFORE = select(Answer.attempt, Answer.clicked).where(Answer.trial_id == bindparam("of"))
+_STIMULUS = (
+    select(Session.client, Trial.pair_id, Trial.real_side)
+    .outerjoin(Trial, (Trial.session_id == Session.id) & (Trial.token == bindparam("name")))
+    .where(Session.token_sha256 == bindparam("digest"))
+)
 
 
 @dataclass(frozen=True)
@@ -37,38 +73,71 @@ class Answered:
     feedback: Mapping[str, Any] | None
 
 
+class Asked(NamedTuple):
+    """One trial of a session, as a row has it."""
+
+    id: int
+    position: int
+    phase: str
+    pair_id: str
+    real_side: str
+    asked: str
+    token: str
+    look: str | None
+    looks: int
+
+
+@dataclass
+class Now:
+    """A session in a transaction that moves it on. trials: those that were asked for, by position."""
+
+    id: int
+    public_id: str
+    platform: str
+    client: str
+    state: str
+    arm: str | None
+    language: str
+    position: int
+    lease_until: str | None
+    code: str | None
+    trials: Mapping[int, Asked]
+    ended_at: str | None = None
+
+
 def begin(study: Study, token: str, client: str, position: int, look: str) -> bool:
     """Whether the page may show the trial: the first that asks may, and again under the same id, no other ever."""
-    with writing(study) as found:
-        session = held(study, found, token, client)
-        trial = _current(found, session, position)
-        if session.state == "PRELOADED":
-            enter_state(study, found, session, "PRACTICE" if trial.phase == "practice" else "MAIN")
-        if trial.look is None:
-            trial.look, trial.looked_at, trial.looks = look, stamp(study.clock()), 1
-            return True
-        if trial.look == look:
-            return True
-        trial.looks += 1
-        note(study, found, session, "second_look_refused", {"position": position})
-        return False
+    with writing_fast(study) as found:
+        now = _held(study, found, token, client, position)
+        trial = _current(now, position)
+        if now.state == "PRELOADED":
+            _enter(study, found, now, "PRACTICE" if trial.phase == "practice" else "MAIN")
+        granted = trial.look in (None, look)
+        looks = trial.looks if trial.look == look else trial.looks + 1
+        if trial.look != look:
+            seen = {"new_look": trial.look or look, "new_looked_at": stamp(study.clock()), "new_looks": looks}
+            found.execute(_LOOK if trial.look is None else _LOOKS_ONLY, {"of": trial.id, **seen})
+        if not granted:
+            _note(study, found, now, "second_look_refused", {"position": position})
+        _move(found, now)
+        return granted
 
 
 def answer(study: Study, token: str, client: str, position: int, given: Given) -> Answered:
     """Keep it, exactly once. The same attempt again gets the same reply; another one for the same trial is refused."""
     line: dict[str, Any] | None = None
-    with writing(study) as found:
-        session = held(study, found, token, client)
-        trials = _asked_next(found, session, position)
-        trial = trials.get(position)
+    with writing_fast(study) as found:
+        now = _held(study, found, token, client, position)
+        trial = now.trials.get(position)
         if trial is None:
             raise RefusedError(409, "wrong_trial", "There is no such trial.")
-        if position < session.position:
+        if position < now.position:
             _refuse_another(found, trial, given)
         else:
-            line = _keep(study, found, session, trial, given)
-            _move_on(study, found, session, trials.get(position + 1))
-        reply = Answered(next_view(study, session, trials.get(session.position)), _feedback(trial, given))
+            line = _keep(study, found, now, trial, given)
+            _go_on(study, found, now, now.trials.get(position + 1))
+        _move(found, now)
+        reply = Answered(next_view(study, now, now.trials.get(now.position)), _feedback(trial, given))
     if line is not None:
         study.journal.add(line)
     return reply
@@ -76,13 +145,16 @@ def answer(study: Study, token: str, client: str, position: int, given: Given) -
 
 def stimulus(study: Study, token: str, client: str, name: str) -> Path:
     """The file of a composite, for the session whose trial has that name, and for nobody else."""
-    with study.database.read() as found:
-        session = known(found, token, client)
-        trial = found.scalar(select(Trial).where(Trial.token == name, Trial.session_id == session.id))
-    if trial is None:
+    with study.database.reading() as found:
+        row = found.execute(_STIMULUS, {"digest": digest_of(token), "name": name}).one_or_none()
+    if row is None:
+        raise unknown_token()
+    if row.client != client:
+        raise other_page()
+    if row.pair_id is None:
         raise RefusedError(404, "not_found", "There is no such image.")
-    side: Side = "left" if trial.real_side == "left" else "right"
-    return study.folder / STIMULI / study.manifest.by_id[trial.pair_id].stimulus(side)
+    side: Side = "left" if row.real_side == "left" else "right"
+    return study.folder / STIMULI / study.manifest.by_id[row.pair_id].stimulus(side)
 
 
 def flags_of(exposure: Exposure, looks: int, measurements: Mapping[str, Any]) -> list[str]:
@@ -100,39 +172,52 @@ def flags_of(exposure: Exposure, looks: int, measurements: Mapping[str, Any]) ->
     return flags
 
 
-def _current(found: Transaction, session: Session, position: int) -> Trial:
-    if session.state not in ASKING:
-        raise wrong_state(session)
-    if position != session.position:
-        raise RefusedError(409, "wrong_trial", f"Trial {session.position} is asked now.")
-    return found.scalars(select(Trial).where(Trial.session_id == session.id, Trial.position == position)).one()
+_LOOKS_ONLY = update(Trial).where(Trial.id == bindparam("of")).values(looks=bindparam("new_looks"))
 
 
-def _asked_next(found: Transaction, session: Session, position: int) -> dict[int, Trial]:
-    """The trial, the one after it, and the one that is asked now, where there are such."""
-    wanted = {position, position + 1, session.position}
-    rows = found.scalars(select(Trial).where(Trial.session_id == session.id, Trial.position.in_(wanted)))
-    return {trial.position: trial for trial in rows}
+def _held(study: Study, found: Connection, token: str, client: str, position: int) -> Now:
+    """The token's session, locked, its lease anew. A clock that was set back shortens no lease."""
+    rows = found.execute(
+        _SESSION_AND_TRIALS, {"digest": digest_of(token), "here": position, "after": position + 1}
+    ).all()
+    if not rows:
+        raise unknown_token()
+    of_session, count = tuple(rows[0]), len(_OF_SESSION)
+    trials = {row.trial_position: Asked(*row[count:]) for row in rows if row.trial_id is not None}
+    now = Now(**dict(zip(_NAMES, of_session[:count], strict=True)), trials=trials)
+    if now.client != client:
+        raise other_page()
+    if now.state in LIVE:
+        now.lease_until = max(now.lease_until or "", lease_from(study))
+    return now
 
 
-def _refuse_another(found: Transaction, trial: Trial, given: Given) -> None:
-    attempt, clicked = found.execute(select(Answer.attempt, Answer.clicked).where(Answer.trial_id == trial.id)).one()
-    if (attempt, clicked) != (given.attempt, given.clicked):
+def _current(now: Now, position: int) -> Asked:
+    if now.state not in ASKING:
+        raise wrong_state(now.state)
+    if position != now.position:
+        raise RefusedError(409, "wrong_trial", f"Trial {now.position} is asked now.")
+    return now.trials[position]
+
+
+def _refuse_another(found: Connection, trial: Asked, given: Given) -> None:
+    before = found.execute(_GIVEN_BEFORE, {"of": trial.id}).one()
+    if tuple(before) != (given.attempt, given.clicked):
         raise RefusedError(409, "answered", "This trial has been answered already.")
 
 
-def _keep(study: Study, found: Transaction, session: Session, trial: Trial, given: Given) -> dict[str, Any]:
-    if session.state not in ("PRACTICE", "MAIN"):
-        raise wrong_state(session)
-    if trial.position != session.position:
-        raise RefusedError(409, "wrong_trial", f"Trial {session.position} is asked now.")
+def _keep(study: Study, found: Connection, now: Now, trial: Asked, given: Given) -> dict[str, Any]:
+    if now.state not in ("PRACTICE", "MAIN"):
+        raise wrong_state(now.state)
+    if trial.position != now.position:
+        raise RefusedError(409, "wrong_trial", f"Trial {now.position} is asked now.")
     if trial.look is None:
         raise RefusedError(409, "wrong_state", "This trial has not been shown yet.")
     seen = _exposures(given.measurements)
     first: Mapping[str, Any] = seen[0] if seen else {}
     values = {
         "trial_id": trial.id,
-        "session_id": session.id,
+        "session_id": now.id,
         "attempt": given.attempt,
         "answered_at": stamp(study.clock()),
         "clicked": given.clicked,
@@ -145,21 +230,36 @@ def _keep(study: Study, found: Transaction, session: Session, trial: Trial, give
         "flags": flags_of(study.config.exposure, trial.looks, given.measurements),
         "measurements": dict(given.measurements),
     }
-    number = found.execute(insert(Answer).values(**values).returning(Answer.id)).scalar_one()
-    return line_of(int(number), session.public_id, session.arm, trial, values)
+    number = found.execute(_KEEP, values).scalar_one()
+    return line_of(int(number), now.public_id, now.arm, trial, values)
 
 
-def _move_on(study: Study, found: Transaction, session: Session, following: Trial | None) -> None:
-    session.position += 1
+def _go_on(study: Study, found: Connection, now: Now, following: Asked | None) -> None:
+    now.position += 1
     if following is None and study.config.participants.questionnaire:
-        enter_state(study, found, session, "QUESTIONNAIRE")
+        _enter(study, found, now, "QUESTIONNAIRE")
     elif following is None:
-        end(study, found, session, "DONE")
-    elif session.state == "PRACTICE" and following.phase != "practice":
-        enter_state(study, found, session, "MAIN")
+        now.ended_at, now.lease_until, now.code = stamp(study.clock()), None, now.code or new_code(study)
+        _enter(study, found, now, "DONE")
+    elif now.state == "PRACTICE" and following.phase != "practice":
+        _enter(study, found, now, "MAIN")
 
 
-def _feedback(trial: Trial, given: Given) -> dict[str, Any] | None:
+def _enter(study: Study, found: Connection, now: Now, state: str) -> None:
+    now.state = state
+    _note(study, found, now, "state", {"state": state})
+
+
+def _note(study: Study, found: Connection, now: Now, kind: str, detail: Mapping[str, Any]) -> None:
+    found.execute(_NOTE, {"session_id": now.id, "at": stamp(study.clock()), "kind": kind, "detail": dict(detail)})
+
+
+def _move(found: Connection, now: Now) -> None:
+    names = ("state", "position", "lease_until", "ended_at", "code")
+    found.execute(_MOVE, {"of": now.id, **{f"new_{name}": getattr(now, name) for name in names}})
+
+
+def _feedback(trial: Asked, given: Given) -> dict[str, Any] | None:
     """The truth leaves the server here alone, for practice alone, after the answer."""
     if trial.phase != "practice":
         return None
@@ -173,6 +273,5 @@ def _exposures(measurements: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _shown_ms(exposure: Mapping[str, Any]) -> float | None:
-    ends = exposure.get("onset_ms"), exposure.get("offset_ms")
-    onset, offset = ends
+    onset, offset = exposure.get("onset_ms"), exposure.get("offset_ms")
     return float(offset - onset) if onset is not None and offset is not None else None

@@ -3,17 +3,49 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from study_server.config import StudyConfig
-from study_server.sessions.study import Study
 from study_server.store.models import Session, Trial
+
+if TYPE_CHECKING:
+    from study_server.sessions.study import Study
 
 BEFORE_TRIALS = ("CONSENTED", "CHECKED", "PRELOADED", "PRACTICE", "MAIN")
 PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
+
+
+class Seen(Protocol):
+    """What a view needs of a session, be it a row or an object."""
+
+    @property
+    def public_id(self) -> str: ...  # noqa: D102
+    @property
+    def platform(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def language(self) -> str: ...  # noqa: D102
+    @property
+    def position(self) -> int: ...  # noqa: D102
+    @property
+    def code(self) -> str | None: ...  # noqa: D102
+
+
+class Question(Protocol):
+    """And of a trial."""
+
+    @property
+    def position(self) -> int: ...  # noqa: D102
+    @property
+    def phase(self) -> str: ...  # noqa: D102
+    @property
+    def token(self) -> str: ...  # noqa: D102
+    @property
+    def look(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -29,7 +61,7 @@ class View:
         return {"session": self.session, "state": self.state, **self.content}
 
 
-def view_of(study: Study, found: Transaction, session: Session) -> View:
+def view_of(study: "Study", found: Transaction, session: Session) -> View:
     """Everything; the stimuli to preload are in an order of their own, which says nothing of the trials'."""
     if session.state not in BEFORE_TRIALS:
         return _view(study, session, None, ())
@@ -39,24 +71,35 @@ def view_of(study: Study, found: Transaction, session: Session) -> View:
     return _view(study, session, _at(trials, session.position), left)
 
 
-def next_view(study: Study, session: Session, following: Trial | None) -> View:
+def next_view(study: "Study", session: Seen, following: Question | None) -> View:
     """After an answer: as view_of, without what was preloaded long ago."""
     return _view(study, session, following, ())
 
 
-def _view(study: Study, session: Session, trial: Trial | None, preload: Sequence[str]) -> View:
-    config, state = study.config, session.state
-    counts = config.trials
+def _view(study: "Study", session: Seen, trial: Question | None, preload: Sequence[str]) -> View:
+    state = session.state
     content = {
+        **study.page[session.language],
         "language": session.language,
+        "position": session.position,
+        "trial": _question(study.config, trial) if trial is not None and state in BEFORE_TRIALS else None,
+        "preload": list(preload),
+        "code": session.code,
+        "redirect": _redirect(study.config, session),
+        "submit": None,
+    }
+    return View(session.public_id, state, content)
+
+
+def page_facts(config: StudyConfig) -> dict[str, dict[str, Any]]:
+    """What every view of the study says alike, by language."""
+    counts = config.trials
+    alike: dict[str, Any] = {
         "languages": list(config.about.languages),
         "asked": config.asked,
         "layout": config.layout,
         "preset": config.preset,
-        "position": session.position,
         "length": {"practice": counts.practice, "scored": counts.scored + counts.catch},
-        "trial": _question(config, trial) if trial is not None and state in BEFORE_TRIALS else None,
-        "preload": list(preload),
         "exposure": config.exposure.model_dump(),
         "break_after": counts.break_after,
         "ask": {
@@ -66,15 +109,11 @@ def _view(study: Study, session: Session, trial: Trial | None, preload: Sequence
         },
         "title": config.about.title,
         "contact": config.about.contact,
-        "texts": config.texts.get(session.language, {}),  # type: ignore[call-overload]
-        "code": session.code,
-        "redirect": _redirect(config, session),
-        "submit": None,
     }
-    return View(session.public_id, state, content)
+    return {language: alike | {"texts": config.texts.get(language, {})} for language in config.about.languages}
 
 
-def _question(config: StudyConfig, trial: Trial) -> dict[str, Any]:
+def _question(config: StudyConfig, trial: Question) -> dict[str, Any]:
     """A catch trial looks like any scored one."""
     practice = config.trials.practice
     is_practice = trial.phase == "practice"
@@ -87,7 +126,7 @@ def _question(config: StudyConfig, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _redirect(config: StudyConfig, session: Session) -> str | None:
+def _redirect(config: StudyConfig, session: Seen) -> str | None:
     """Where a platform wants its participants back, with the code for how the session ended."""
     if session.platform != "prolific":
         return None
@@ -101,7 +140,7 @@ def _redirect(config: StudyConfig, session: Session) -> str | None:
     return f"{PROLIFIC}{code}" if code else None
 
 
-def _address(trial: Trial) -> str:
+def _address(trial: Question) -> str:
     return f"/api/stimuli/{trial.token}"
 
 

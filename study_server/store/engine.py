@@ -43,6 +43,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._writer = self.engine.execution_options(writes=True)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         # A queue of this process's own is fair and needs no polling, which waiting for SQLite's lock does.
         self._writers = threading.Lock()
@@ -62,12 +63,21 @@ class Database:
 
         Raises StorageError or BusyError, after which nothing is stored.
         """
-        with _told(), self._turn(), Transaction(self.engine, expire_on_commit=False) as found:
-            connection = found.connection(execution_options={"writes": True})
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with _told(), self._turn(), Transaction(self._writer, expire_on_commit=False) as found:
             yield found
             found.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """As `read`, for statements alone."""
+        with _told(), self.engine.connect() as found:
+            yield found
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """As `write`, for statements alone."""
+        with _told(), self._turn(), self._writer.connect() as found, found.begin():
+            yield found
 
     def lock_assignment(self, found: Transaction) -> None:
         """Let no other transaction assign until this one has ended."""
@@ -164,9 +174,9 @@ def _prepare(connection: sqlite3.Connection, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Readers begin an ordinary transaction; a writer begins its own."""
-    if not connection.get_execution_options().get("writes"):
-        connection.exec_driver_sql("BEGIN")
+    """Who may write begins so that nobody else can between its reading and its writing."""
+    how = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
+    connection.connection.cursor().execute(f"BEGIN {how}")
 
 
 @contextmanager

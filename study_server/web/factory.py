@@ -1,0 +1,75 @@
+"""An open study goes in; the Flask app of its participants and its admin comes out."""
+
+import secrets
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from study_server.sessions.refusals import RefusedError
+from study_server.sessions.study import Study
+from study_server.web import admin, api, headers, logs, participant
+
+LARGEST_BODY = 64 * 1024
+SENTENCES = {
+    400: "The request is not as expected.",
+    404: "There is nothing here.",
+    405: "That cannot be done here.",
+    413: "The request is too large.",
+    415: "JSON is expected.",
+}
+CODES = {400: "bad_request", 404: "not_found", 405: "wrong_method", 413: "too_large", 415: "bad_request"}
+
+
+def create_app(study: Study) -> Flask:
+    """For one study; any number of threads may serve it."""
+    app = Flask(__name__)
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, SECRET_KEY=study.secrets.link_key, TRAP_HTTP_EXCEPTIONS=False)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(participant.blueprint(study))
+    app.register_blueprint(api.blueprint(study))
+    app.register_blueprint(admin.blueprint(study))
+    app.add_url_rule("/health", view_func=lambda: health(study), methods=["GET"])
+    app.register_error_handler(RefusedError, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    headers.add_to(app, study.config.entry.platform)
+    logs.add_to(app)
+    return app
+
+
+def health(study: Study) -> tuple[Response, int]:
+    """200 where a participant would be served: the database answers, and can be written to."""
+    try:
+        with study.database.write():
+            pass
+    except Exception as error:
+        logs.note("unhealthy", error=type(error).__name__)
+        return jsonify(status="unwell"), 503
+    return jsonify(status="well", study=study.manifest.study_id), 200
+
+
+def _refused(error: RefusedError) -> tuple[Response, int]:
+    logs.mark(error.code)
+    return jsonify(error=error.code, message=error.sentence), error.status
+
+
+def _http_error(error: HTTPException) -> Any:
+    status = error.code or 500
+    sentence = SENTENCES.get(status, error.name)
+    logs.mark(CODES.get(status, f"http_{status}"))
+    if request.path.startswith("/api/"):
+        return jsonify(error=CODES.get(status, f"http_{status}"), message=sentence), status
+    if error.response is not None:
+        return error
+    return render_template("error.html", status=status, sentence=sentence), status
+
+
+def _unexpected(error: Exception) -> Any:
+    """The browser gets a number, which stands in the log beside what happened."""
+    number = secrets.token_hex(4)
+    logs.failure(number, error)
+    sentence = f"Something went wrong here, which is not your fault (number {number}). Please try again."
+    if request.path.startswith("/api/"):
+        return jsonify(error="failed", message=sentence, number=number), 500
+    return render_template("error.html", status=500, sentence=sentence), 500

@@ -1,0 +1,70 @@
+"""Requests go in; one line of JSON each comes out, by which a study can be followed and nobody be known.
+
+No address of a participant, no query, no token and no identity is written: a route stands as it is declared.
+"""
+
+import json
+import logging
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from cgeval.runs import now
+
+FILE = "server.log"
+LARGEST_BYTES, KEPT = 10_000_000, 5
+log = logging.getLogger("study_server")
+
+
+def write_to(folder: Path) -> None:
+    """STUDY/server.log, which begins anew when it is large; the old ones are kept for a while."""
+    handler = RotatingFileHandler(folder / FILE, maxBytes=LARGEST_BYTES, backupCount=KEPT, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for before in log.handlers[:]:
+        log.removeHandler(before)
+        before.close()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def add_to(app: Flask) -> None:
+    """One line a request, after it."""
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def end(reply: Response) -> Response:
+        if log.handlers and not request.path.startswith("/static/"):
+            route = str(request.url_rule) if request.url_rule else "unknown"
+            ms = round(1000 * (time.perf_counter() - g.get("begun", time.perf_counter())), 1)
+            facts = {"method": request.method, "route": route, "status": reply.status_code, "ms": ms}
+            note("request", **facts, **{name: g.get(name) for name in ("session", "why") if g.get(name)})
+        return reply
+
+
+def note(kind: str, **facts: Any) -> None:
+    """A line."""
+    log.info(json.dumps({"at": now(), "kind": kind, **facts}, ensure_ascii=False))
+
+
+def session(public_id: str) -> None:
+    """Whose request it is, by the number that exports have."""
+    g.session = public_id
+
+
+def mark(why: str) -> None:
+    """Why a request was refused."""
+    g.why = why
+
+
+def failure(number: str, error: Exception) -> None:
+    """What nobody expected, with its traceback, under the number that the browser was told."""
+    logging.getLogger("study_server").error(
+        json.dumps({"at": now(), "kind": "failure", "number": number, "error": repr(error)}), exc_info=error
+    )
