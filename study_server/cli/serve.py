@@ -11,7 +11,7 @@ from cgeval.errors import RunError
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; 0.0.0.0 for everywhere.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 for any that is free.")
-@click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Requests at once.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes that answer.")
 @click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address; default: STUDY/study.db.")
 @click.option("--trust-proxy", is_flag=True, help="A server with TLS stands in front and says so in its headers.")
 def serve(study: Path, host: str, port: int, workers: int, database_url: str | None, trust_proxy: bool) -> None:
@@ -20,20 +20,17 @@ def serve(study: Path, host: str, port: int, workers: int, database_url: str | N
     Participants open the address that is printed; /admin/ shows how far it is.
     """
     from study_server.building.verify import verify_study
-    from study_server.sessions.study import open_study
-    from study_server.web import logs
+    from study_server.web.serving import Serving
     from study_server.web.serving import serve as serve_study
 
     changed = verify_study(study)
     if changed:
         more = f" ({len(changed) - 1} more)" if len(changed) > 1 else ""
         raise RunError(f"{study} is not as it was built: {changed[0].rstrip('.')}{more}; restore it, or build it anew.")
-    opened = open_study(study, database_url)
-    logs.write_to(study)
 
     def say(address: str) -> None:
         click.echo(
             f"participants  {address}/\nadmin         {address}/admin/\nCtrl-C stops it; what is answered is kept."
         )
 
-    serve_study(opened, host, port, workers, trust_proxy=trust_proxy, ready=say)
+    serve_study(Serving(study, host, port, workers, database_url, trust_proxy), say)

@@ -40,8 +40,10 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-def open_study(folder: Path, database_url: str | None = None, clock: Clock = now_utc) -> Study:
+def open_study(folder: Path, database_url: str | None = None, clock: Clock = now_utc, *, fill_up: bool = True) -> Study:
     """Open what `study-server build` made; its database is made or brought up to date.
+
+    fill_up: let the journal catch up with the database; not where others are answering already.
 
     Raises a CgevalError for a folder that is no study, damaged secrets, another study's database.
     """
@@ -51,7 +53,8 @@ def open_study(folder: Path, database_url: str | None = None, clock: Clock = now
     try:
         claim(database, manifest.study_id)
         journal = Journal(folder)
-        journal.fill_up(database)
+        if fill_up:
+            journal.fill_up(database)
     except BaseException:
         database.close()
         raise

@@ -5,6 +5,8 @@ begins with BEGIN IMMEDIATE: two transactions that both read before they write w
 PostgreSQL a writer locks the rows it decides by (`Database.locked`).
 """
 
+import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -45,8 +47,10 @@ class Database:
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(writes=True)
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        # A queue of this process's own is fair and needs no polling, which waiting for SQLite's lock does.
-        self._writers = threading.Lock()
+        self.is_file = self.is_sqlite and url.database not in (None, "", ":memory:")
+        # Whoever waits for SQLite's own lock polls; in these two queues, of threads and of processes, nobody has to.
+        self._threads = threading.Lock()
+        self._processes = os.open(f"{url.database}.turn", os.O_RDWR | os.O_CREAT, 0o600) if self.is_file else None
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -87,14 +91,21 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+        if self._processes is not None:
+            os.close(self._processes)
+            self._processes = None
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self.is_sqlite:
+        if self._processes is None:
             yield
             return
-        with self._writers:
-            yield
+        with self._threads:
+            fcntl.flock(self._processes, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._processes, fcntl.LOCK_UN)
 
 
 def open_database(folder: Path, url: str | None = None) -> Database:

@@ -6,7 +6,7 @@ No address of a participant, no query, no token and no identity is written: a ro
 import json
 import logging
 import time
-from logging.handlers import RotatingFileHandler
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ from flask import Flask, Response, g, request
 from cgeval.runs import now
 
 FILE = "server.log"
-LARGEST_BYTES, KEPT = 10_000_000, 5
 log = logging.getLogger("study_server")
 
 
 def write_to(folder: Path) -> None:
-    """STUDY/server.log, which begins anew when it is large; the old ones are kept for a while."""
-    handler = RotatingFileHandler(folder / FILE, maxBytes=LARGEST_BYTES, backupCount=KEPT, encoding="utf-8")
+    """STUDY/server.log, by all processes; a program such as logrotate may move it away at any time."""
+    handler = WatchedFileHandler(folder / FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(message)s"))
     for before in log.handlers[:]:
         log.removeHandler(before)

@@ -1,10 +1,19 @@
-"""An app goes in; it is served until somebody says stop, and then every request that had begun is answered."""
+"""A study goes in; it is served until somebody says stop, and then every request that had begun is answered.
 
+One parent listens and looks after its workers: processes of one thread each, since threads of one Python get in each
+other's way, and since SQLite's commits are waited for. A worker that dies is replaced; workers end with their parent.
+"""
+
+import contextlib
 import logging
+import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -12,69 +21,162 @@ from waitress.server import create_server
 
 from cgeval.errors import OutputError
 from study_server.sessions.lifecycle import expire
-from study_server.sessions.study import Study
+from study_server.sessions.study import Study, open_study
 from study_server.web import logs
 from study_server.web.factory import create_app
 
-THREADS = 32
 BACKLOG, CONNECTIONS = 1024, 4000
-EXPIRE_EVERY_S = 30.0
+EXPIRE_EVERY_S, LOOK_EVERY_S = 30.0, 0.2
 PATIENCE_S = 30  # for requests that have begun, once it is to stop
 
 
-def serve(study: Study, host: str, port: int, threads: int, *, trust_proxy: bool, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ready: told the address. Raises OutputError where it cannot listen."""
-    app = create_app(study)
-    proxy: dict[str, Any] = (
-        {"trusted_proxy": "*", "trusted_proxy_headers": "x-forwarded-proto x-forwarded-host"} if trust_proxy else {}
-    )
+@dataclass(frozen=True)
+class Serving:
+    """How a study is served. trust_proxy: a server with TLS stands in front, and its headers tell the address."""
+
+    folder: Path
+    host: str
+    port: int
+    workers: int
+    database_url: str | None = None
+    trust_proxy: bool = False
+
+
+class _StoppedError(Exception):
+    """Somebody says stop."""
+
+
+def serve(serving: Serving, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; ready: told the address. Raises a CgevalError where that cannot be begun."""
+    study = open_study(serving.folder, serving.database_url)
     try:
-        server = create_server(
-            app,
-            host=host,
-            port=port,
-            threads=threads,
-            backlog=BACKLOG,
-            connection_limit=CONNECTIONS,
-            channel_timeout=120,
-            ident="",
-            clear_untrusted_proxy_headers=True,
-            **proxy,
-        )
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"nothing can listen at {host}, port {port} ({_why(error)}): name another --port or --host."
-        ) from None
-    stopped = threading.Event()
-    cleaner = threading.Thread(target=_expire_now_and_then, args=(study, stopped), daemon=True)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
+        listening = _listen(serving)
+    except BaseException:
+        study.close()
+        raise
+    logs.write_to(serving.folder)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    cleaner.start()
-    ready(f"http://{host}:{server.effective_port}")  # type: ignore[union-attr]
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait their turn is no news
-    logs.note("serving", threads=threads)
+        signal.signal(number, _stop)
+    reader, writer = os.pipe()  # whose other end closes when the parent is gone, however it went
+    workers: set[int] = set()
     try:
-        server.run()
+        workers |= {_worker(serving, listening, reader, writer) for _ in range(serving.workers)}
+        ready(f"http://{serving.host}:{listening.getsockname()[1]}")
+        logs.note("serving", workers=serving.workers)
+        _look_after(workers, lambda: _worker(serving, listening, reader, writer), study)
+    except _StoppedError:
+        pass
     finally:
-        stopped.set()
-        server.task_dispatcher.shutdown(cancel_pending=False, timeout=PATIENCE_S)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        listening.close()
+        _end(workers)
         logs.note("stopped")
         study.close()
 
 
-def _expire_now_and_then(study: Study, stopped: threading.Event) -> None:
-    while not stopped.wait(EXPIRE_EVERY_S):
-        try:
-            expire(study)
-        except Exception as error:
-            logs.note("expire_failed", error=type(error).__name__)
+def _listen(serving: Serving) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((serving.host, serving.port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        why = "there is no such host" if isinstance(error, socket.gaierror) else error.strerror
+        raise OutputError(
+            f"nothing can listen at {serving.host}, port {serving.port} ({why}): name another --host or --port."
+        ) from None
+    return listening
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "no such host"
-    return str(getattr(error, "strerror", None) or error)
+def _look_after(workers: set[int], replace: Callable[[], int], study: Study) -> None:
+    """Replace the workers that die, and end the sessions that were left."""
+    last = time.monotonic()
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        for process in [each for each in workers if os.waitpid(each, os.WNOHANG)[0]]:
+            workers.discard(process)
+            logs.note("worker_replaced")
+            workers.add(replace())
+        if time.monotonic() - last > EXPIRE_EVERY_S:
+            last = time.monotonic()
+            try:
+                expire(study)
+            except Exception as error:
+                logs.note("expire_failed", error=type(error).__name__)
+
+
+def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int) -> int:
+    """The number of a new process that answers requests."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        os.close(writer)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent says when
+        threading.Thread(target=_leave_with_parent, args=(reader,), daemon=True).start()
+        _answer(serving, listening)
+        code = 0
+    except _StoppedError:
+        code = 0
+    except Exception as error:
+        logs.failure("worker", error)
+    finally:
+        os._exit(code)
+
+
+def _answer(serving: Serving, listening: socket.socket) -> None:
+    study = open_study(serving.folder, serving.database_url, fill_up=False)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait their turn is no news
+    proxy: dict[str, Any] = {}
+    if serving.trust_proxy:
+        proxy = {"trusted_proxy": "*", "trusted_proxy_headers": "x-forwarded-proto x-forwarded-host"}
+    server = create_server(
+        create_app(study),
+        sockets=[listening],
+        threads=1,
+        connection_limit=CONNECTIONS,
+        channel_timeout=120,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+        **proxy,
+    )
+    try:
+        with contextlib.suppress(_StoppedError):
+            server.run()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        server.task_dispatcher.shutdown(cancel_pending=False, timeout=PATIENCE_S)
+        study.close()
+
+
+def _leave_with_parent(reader: int) -> None:
+    os.read(reader, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end(workers: set[int]) -> None:
+    """Let all finish what they have begun, and no longer than that."""
+    for process in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    until = time.monotonic() + PATIENCE_S + 5
+    left = set(workers)
+    while left and time.monotonic() < until:
+        left = {each for each in left if not _is_over(each)}
+        time.sleep(0.02)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+
+
+def _is_over(process: int) -> bool:
+    try:
+        return os.waitpid(process, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _StoppedError
