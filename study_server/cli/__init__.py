@@ -8,6 +8,12 @@ COMMANDS = {
     "check": "study_server.cli.check:check",
     "build": "study_server.cli.build:build",
     "serve": "study_server.cli.serve:serve",
+    "links": "study_server.cli.operate:links",
+    "status": "study_server.cli.operate:status",
+    "export": "study_server.cli.operate:export",
+    "backup": "study_server.cli.operate:backup",
+    "purge-ids": "study_server.cli.operate:purge_ids",
+    "password": "study_server.cli.operate:password",
 }
 
 

@@ -24,7 +24,14 @@ CODES = {400: "bad_request", 404: "not_found", 405: "wrong_method", 413: "too_la
 def create_app(study: Study) -> Flask:
     """For one study; any number of threads may serve it."""
     app = Flask(__name__)
-    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, SECRET_KEY=study.secrets.link_key, TRAP_HTTP_EXCEPTIONS=False)
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        SECRET_KEY=study.secrets.link_key,
+        SESSION_COOKIE_NAME="study_admin",
+        SESSION_COOKIE_PATH="/admin",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+    )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(participant.blueprint(study))
     app.register_blueprint(api.blueprint(study))
