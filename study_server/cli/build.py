@@ -1,6 +1,9 @@
 """`study-server build`."""
 
+import signal
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,11 @@ from cgeval.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from study_server.building.build import Built, Planned
+    from study_server.checking.seen import ImagesSeen
+    from study_server.checking.sides import Side
     from study_server.config import StudyConfig
+
+SAMPLE = 200  # images measured per side, as `study-server check` does
 
 
 @click.command()
@@ -42,22 +49,46 @@ def build(
     that of the CycleGAN paper: 10 practice trials with feedback, 40 scored ones, each image for a second.
     """
     from study_server.building.build import build as build_study
-    from study_server.building.build import plan, refuse_place
+    from study_server.building.build import plan
+    from study_server.building.place import refuse_place
     from study_server.checking.sides import find_sides
 
     given = {"preset": preset, "seed": seed}
     config = _config(config_file, changes, {key: value for key, value in given.items() if value is not None})
     refuse_place(study)
     sides = find_sides(real_at, fakes)
-    warnings = _tells(sides, allow_tells)
-    planned = plan(sides, config)
-    _say_plan(planned, config)
+    looks = _look_at_all(sides)
+    warnings, bad = _find_tells(looks)
+    planned = plan(sides, looks, config)
+    if bad and not allow_tells:
+        raise DataError(
+            f"{'; '.join(bad)} would give the answer away or spoil the study (see above, and `study-server check`): "
+            "mend the images, or build all the same with --allow-tells, which the manifest remembers."
+        )
+    _say_plan(planned, config, len(warnings))
     if dry_run:
+        click.echo(f"Nothing is written in a dry run; without it, {planned.composites} stimuli would be.")
         return
-    catch = 2 * config.trials.catch * len(planned.matches)
-    with tqdm(total=planned.composites + catch, unit="img", desc="making stimuli", disable=None, leave=False) as bar:
+    with (
+        _ended_cleanly(),
+        tqdm(total=planned.composites, unit="img", desc="making stimuli", disable=None, leave=False) as bar,
+    ):
         built = build_study(study, planned, config, warnings, version("cgeval"), bar.update)
     _say_built(study, built)
+
+
+@contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """Within the block SIGTERM and a closed terminal end the program as Ctrl-C does; `nohup` is obeyed."""
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _config(file: Path | None, changes: tuple[str, ...], given: dict[str, Any]) -> "StudyConfig":
@@ -72,15 +103,20 @@ def _config(file: Path | None, changes: tuple[str, ...], given: dict[str, Any]) 
     return make_config(table | given, changes, str(file))
 
 
-def _tells(sides: list[Any], allowed: bool) -> list[str]:
-    """What was found, told; raises DataError for what gives the answer away, unless that is allowed."""
-    from study_server.checking.findings import Severity
+def _look_at_all(sides: "Sequence[Side]") -> "list[ImagesSeen]":
     from study_server.checking.seen import look_at
-    from study_server.checking.tells import find_tells
 
     files = sum(len(side.files) for side in sides)
     with tqdm(total=files, unit="img", desc="looking for tells", disable=None, leave=False) as bar:
-        real, *others = [look_at(side, 200, 0, bar.update) for side in sides]
+        return [look_at(side, SAMPLE, 0, bar.update) for side in sides]
+
+
+def _find_tells(looks: "Sequence[ImagesSeen]") -> tuple[list[str], list[str]]:
+    """What was found, which is told, and the names of what should stop the build."""
+    from study_server.checking.findings import Severity
+    from study_server.checking.tells import find_tells
+
+    real, *others = looks
     told, bad = [], []
     for fake in others:
         for finding in find_tells(real, fake):
@@ -90,15 +126,10 @@ def _tells(sides: list[Any], allowed: bool) -> list[str]:
             bad += [f"{fake.name}: {finding.tell}"] if finding.severity.fails else []
     for line in told:
         click.echo(line, err=True)
-    if bad and not allowed:
-        raise DataError(
-            f"{'; '.join(bad)} would give the answer away or spoil the study (see above, and `study-server check`): "
-            "mend the images, or build all the same with --allow-tells, which the manifest remembers."
-        )
-    return told
+    return told, bad
 
 
-def _say_plan(planned: "Planned", config: "StudyConfig") -> None:
+def _say_plan(planned: "Planned", config: "StudyConfig", warnings: int) -> None:
     counts = config.trials
     catch = f" + {counts.catch} catch" if counts.catch else ""
     people = config.participants.per_algorithm
@@ -106,8 +137,9 @@ def _say_plan(planned: "Planned", config: "StudyConfig") -> None:
         f"preset   {config.preset}: asks for the {config.asked} one, {config.layout}, {config.exposure.shown_ms} ms"
     )
     click.echo(f"session  {counts.practice} practice + {counts.scored} scored{catch} trials, one algorithm each")
-    for fake, pairs in planned.matches:
-        click.echo(f"arm      {fake.side.name}: {len(pairs)} pairs, {people} participants")
+    for fake, matches in planned.arms:
+        click.echo(f"arm      {fake.side.name}: {len(matches.trials)} pairs, {people} participants")
+    click.echo(f"warnings {warnings or 'none'}{', told above and kept in manifest.json' if warnings else ''}")
 
 
 def _say_built(study: Path, built: "Built") -> None:

@@ -1,0 +1,147 @@
+"""A study goes in; a copy of it is served, simulated people take part in it, and what came of that comes out.
+
+The study itself is not touched: the copy has a database of its own and room for everybody, and is removed afterwards.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cgeval.errors import ConfigError, OutputError
+from study_server.building.build import as_toml
+from study_server.building.secrets import FILE as SECRETS
+from study_server.building.secrets import read_secrets
+from study_server.config import StudyConfig, read_config
+from study_server.manifest import CONFIG, STIMULI, read_manifest, write_manifest
+from study_server.operating.status import read_rates, read_status
+from study_server.rehearsal.client import Measured, attend
+from study_server.rehearsal.people import Crowd, Told, Truth, queries, take_part
+from study_server.sessions.study import open_study, stamp
+
+STOP_S = 40
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """stored: answers in the database; rates: recovered ones, beside those that were wanted."""
+
+    participants: int
+    measured: Measured
+    told: Told
+    stored: int
+    arms: dict[str, int]
+    flags: dict[str, int]
+    rates: dict[str, tuple[float, int]]
+    crowd: Crowd
+
+    @property
+    def lost(self) -> int:
+        """Acknowledged answers that are not stored; anything but 0 is an error of the server's."""
+        return self.told.answers - self.stored
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; times in milliseconds."""
+        kinds = {
+            kind: {
+                "n": len(times),
+                **{
+                    f"p{int(100 * share)}_ms": round(1000 * self.measured.percentile(kind, share), 2)
+                    for share in (0.5, 0.95, 0.99)
+                },
+            }
+            for kind, times in self.measured.seconds.items()
+        }
+        return {
+            "participants": self.participants,
+            "done": self.told.done,
+            "left": self.told.left,
+            "refused": self.told.refused,
+            "seconds": round(self.measured.elapsed_s, 2),
+            "answers": self.told.answers,
+            "answers_per_second": round(self.told.answers / self.measured.elapsed_s, 1),
+            "stored": self.stored,
+            "failed": {f"{kind} {status}": count for (kind, status), count in self.measured.failed.items()},
+            "requests": kinds,
+            "arms": self.arms,
+            "flags": self.flags,
+            "fooled": {
+                arm: {"wanted": self.crowd.fooled.get(arm, 0.5), "found": rate, "n": count}
+                for arm, (rate, count) in self.rates.items()
+            },
+        }
+
+
+def rehearse(
+    folder: Path, participants: int, at_once: int, crowd: Crowd, seed: int, ended: Callable[[], object]
+) -> Rehearsed:
+    """Let them all take part in a copy of the study. Raises a CgevalError where it cannot be served."""
+    config, manifest, kept = read_config(folder / CONFIG), read_manifest(folder), read_secrets(folder)
+    if config.entry.prolific_jwks:
+        raise ConfigError(
+            f"{folder} takes only links that Prolific has signed, and nobody else can sign any: rehearse a build that "
+            "has no prolific_jwks."
+        )
+    foreign = [name for name in crowd.fooled if name not in manifest.arms]
+    if foreign:
+        raise ConfigError(f"--skill names {foreign[0]!r}; the study's algorithms are {', '.join(manifest.arms)}.")
+    truth, told = Truth(manifest), Told()
+    with tempfile.TemporaryDirectory() as place:
+        copy = _copy(folder, Path(place) / "study", config, participants)
+        with serving(copy) as (host, port):
+            people = (
+                take_part(
+                    config, truth, crowd, queries(config, kept.link_key, manifest.study_id, seed, i), seed + i, told
+                )
+                for i in range(participants)
+            )
+            measured = attend(people, host, port, at_once, ended)
+        study = open_study(copy, fill_up=False)
+        try:
+            with study.database.read() as found:
+                status = read_status(found, manifest, study.config, stamp(study.clock()))
+                rates = read_rates(found)
+        finally:
+            study.close()
+    arms = {arm.name: arm.done for arm in status.arms}
+    return Rehearsed(participants, measured, told, status.answers, arms, dict(status.flags), rates, crowd)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """`study-server serve` as a program of its own, on loopback; ended afterwards."""
+    command = [sys.executable, "-c", "from study_server.cli import main; main()", "serve", str(folder), "--port", "0"]
+    server = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        line = server.stdout.readline()
+        found = re.search(r"http://([^:/]+):(\d+)", line)
+        if found is None:
+            raise OutputError(f"{folder} could not be served: see above.")
+        yield found[1], int(found[2])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGTERM)
+        server.wait(STOP_S)
+        server.stdout.close()
+
+
+def _copy(folder: Path, copy: Path, config: StudyConfig, participants: int) -> Path:
+    """The study with places for everybody and no answers."""
+    copy.mkdir(mode=0o700)
+    people = config.participants.model_copy(update={"per_algorithm": max(participants, 1)})
+    text = as_toml(config.model_copy(update={"participants": people})).encode()
+    (copy / CONFIG).write_bytes(text)
+    write_manifest(copy, replace(read_manifest(folder), config_sha256=hashlib.sha256(text).hexdigest()))
+    (copy / SECRETS).write_bytes((folder / SECRETS).read_bytes())
+    (copy / SECRETS).chmod(0o600)
+    (copy / STIMULI).symlink_to((folder / STIMULI).resolve(), target_is_directory=True)
+    return copy
