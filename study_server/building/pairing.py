@@ -1,39 +1,14 @@
 """The images of both sides go in; pairs that will never change come out, each of a real and a generated image."""
 
-import hashlib
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgeval.errors import DataError
-from cgeval.images import image_id
-from cgeval.runs import ImageSet, Run
-from study_server.checking.sides import Side
+from study_server.building.images import Images
 from study_server.config import Trials
-
-
-@dataclass(frozen=True)
-class Images:
-    """One side with what pairs it. aims: by file, the id of the image that a generated one aims at, or its own id.
-
-    run, image_set: where the side is a run's sealed set.
-    """
-
-    side: Side
-    aims: Mapping[Path, str]
-    digests: Mapping[Path, str]
-    run: Run | None = None
-    image_set: ImageSet | None = None
-
-    @property
-    def digest(self) -> str:
-        """Over all files, in their order."""
-        total = hashlib.sha256()
-        for file in self.side.files:
-            total.update(f"{file.relative_to(self.side.folder).as_posix()}\n{self.digests[file]}\n".encode())
-        return total.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -44,79 +19,99 @@ class Match:
     fake: Path
 
 
-def images_of(side: Side, digests: Mapping[Path, str]) -> Images:
-    """The side as it is to be paired; of a run's set, each image aims at the target that its index names."""
-    run, image_set = _sealed(side)
-    ids = {file: image_id(file, side.folder) for file in side.files}
-    if image_set is not None:
-        targets = {side.folder / row.file: row.target or row.source for row in image_set.rows}
-        ids = {file: targets.get(file, own) for file, own in ids.items()}
-    return Images(side, ids, digests, run, image_set)
+@dataclass(frozen=True)
+class Matches:
+    """Of one algorithm: the pairs that sessions draw from, and those whose real image stands beside noise."""
+
+    trials: tuple[Match, ...]
+    catches: tuple[Match, ...]
 
 
-def match(real: Images, fake: Images, trials: Trials, seed: int) -> list[Match]:
+def match(real: Images, fake: Images, trials: Trials, seed: int) -> Matches:
     """All pairs that there are, drawn by the seed; no image is in two of them, nor two that are equal.
 
     Raises DataError where they are too few for a session.
     """
     source = random.Random(f"{seed}/{fake.side.name}")
-    reals, fakes = _distinct(real), _distinct(fake)
-    found = _same_scene(real, fake, reals, fakes) if trials.paired else _any(reals, fakes, source)
+    found = _same_scene(real, fake) if trials.paired else _any_two(real, fake, source)
     source.shuffle(found)
-    needed = trials.practice + trials.scored
-    if len(found) < needed:
-        raise DataError(_too_few(real, fake, len(found), needed, paired=trials.paired))
-    return found
+    if len(found) < trials.practice + trials.scored + trials.catch:
+        raise DataError(_too_few(real, fake, len(found), trials))
+    last = len(found) - trials.catch
+    return Matches(tuple(found[:last]), tuple(found[last:]))
 
 
-def _sealed(side: Side) -> tuple[Run | None, ImageSet | None]:
-    """Of a folder that is a run's image set; the check has opened it before."""
-    if not (side.folder / "set.json").is_file():
-        return None, None
-    run = Run.open(side.folder.parent.parent)
-    return run, run.image_set(side.folder.name)
-
-
-def _distinct(images: Images) -> list[Path]:
-    """The first of each number of equal files: a pair that comes twice would be remembered."""
-    first: dict[str, Path] = {}
-    for file in images.side.files:
-        first.setdefault(images.digests[file], file)
-    return list(first.values())
-
-
-def _same_scene(real: Images, fake: Images, reals: Sequence[Path], fakes: Sequence[Path]) -> list[Match]:
-    """Where the ids are equal, or else the names without folders, if these are nobody else's."""
-    by_id = {real.aims[file]: file for file in reals}
-    names = Counter(_name(each) for each in by_id)
-    by_name = {_name(each): file for each, file in by_id.items() if names[_name(each)] == 1}
-    used: set[Path] = set()
+def _same_scene(real: Images, fake: Images) -> list[Match]:
+    """Where the ids are equal, or else the names without folders, if these are nobody else's on either side."""
+    used: set[str] = set(real.pixels.values()) & set(fake.pixels.values())  # such a pair would have no right answer
     found = []
-    for file in fakes:
-        aim = fake.aims[file]
-        other = by_id.get(aim) or by_name.get(_name(aim))
-        if other is not None and other not in used and real.digests[other] != fake.digests[file]:
-            used.add(other)
-            found.append(Match(other, file))
+    for one, other in _candidates(real, fake):
+        pixels = {real.pixels[one], fake.pixels[other]}
+        if used.isdisjoint(pixels):
+            used |= pixels
+            found.append(Match(one, other))
     return found
 
 
-def _any(reals: Sequence[Path], fakes: Sequence[Path], source: random.Random) -> list[Match]:
-    count = min(len(reals), len(fakes))
-    drawn = source.sample(list(reals), count), source.sample(list(fakes), count)
-    return [Match(real, fake) for real, fake in zip(*drawn, strict=True)]
+def _candidates(real: Images, fake: Images) -> Iterator[tuple[Path, Path]]:
+    by_id = {real.aims[file]: file for file in reversed(real.side.files)}
+    by_name, alone = _by_name(real), _by_name(fake).values()
+    for file in fake.side.files:
+        aim = fake.aims[file]
+        other = by_id.get(aim) or (by_name.get(_name(aim)) if file in alone else None)
+        if other is not None:
+            yield other, file
+
+
+def _by_name(images: Images) -> dict[str, Path]:
+    """Files by names that no other file of the side has."""
+    names = Counter(_name(images.aims[file]) for file in images.side.files)
+    found = {_name(images.aims[file]): file for file in images.side.files}
+    return {name: file for name, file in found.items() if names[name] == 1}
 
 
 def _name(identifier: str) -> str:
     return identifier.rsplit("/", 1)[-1]
 
 
-def _too_few(real: Images, fake: Images, found: int, needed: int, *, paired: bool) -> str:
-    counts = f"{len(real.side.files)} real images and {len(fake.side.files)} of {fake.side.name}"
-    pairs = f"make {found} pair{'s' if found != 1 else ''}"
-    how = " of equal names" if paired else ""
-    more = ", or --set trials.paired=false to pair any two" if paired else ""
+def _any_two(real: Images, fake: Images, source: random.Random) -> list[Match]:
+    """Drawn without replacement on both sides."""
+    both = set(real.pixels.values()) & set(fake.pixels.values())
+    reals, fakes = ([file for file in _distinct(side) if side.pixels[file] not in both] for side in (real, fake))
+    count = min(len(reals), len(fakes))
+    return [Match(*two) for two in zip(source.sample(reals, count), source.sample(fakes, count), strict=True)]
+
+
+def _distinct(images: Images) -> Iterable[Path]:
+    """The first of each number of equal images: one that comes twice would be remembered."""
+    first: dict[str, Path] = {}
+    for file in images.side.files:
+        first.setdefault(images.pixels[file], file)
+    return first.values()
+
+
+def _too_few(real: Images, fake: Images, found: int, trials: Trials) -> str:
+    needed = trials.practice + trials.scored + trials.catch
+    kinds = ["practice", "scored", *(["catch"] if trials.catch else [])]
+    how = " of equal names" if trials.paired else ""
+    any_two = "pair any two by --set trials.paired=false, " if trials.paired else ""
     return (
-        f"{counts} {pairs}{how}, and a session takes {needed} (practice and scored trials): bring more images, or plan "
-        f"fewer trials by --set trials.scored=N{more}."
+        f"{_counted(real)} real images and {_counted(fake)} of {fake.side.name}{_shared(real, fake)} make {found} "
+        f"pair{'s' if found != 1 else ''}{how}, and a session takes {needed} ({_listed(kinds)} trials, none twice): "
+        f"{any_two}bring more images, or plan fewer trials by --set trials.scored=N."
     )
+
+
+def _counted(images: Images) -> str:
+    files = images.side.files
+    copies = len(files) - len(set(images.pixels.values()))
+    return f"{len(files)} ({copies} equal to others)" if copies else str(len(files))
+
+
+def _shared(real: Images, fake: Images) -> str:
+    same = len(set(real.pixels.values()) & set(fake.pixels.values()))
+    return f" ({same} on both sides, which no pair can have)" if same else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -10,7 +10,8 @@ from cgeval.errors import RunError
 from cgeval.files import write_atomic
 
 FILE = "secrets.toml"
-PASSWORD_WORDS = 16  # characters
+KEY_BYTES = 32
+PASSWORD_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Secrets:
 
 def make_secrets(folder: Path) -> str:
     """Write new keys and the hash of a new password for the admin, which is returned and kept nowhere."""
-    password = secrets.token_urlsafe(PASSWORD_WORDS)[:PASSWORD_WORDS]
-    _write(folder, Secrets(secrets.token_bytes(32), secrets.token_bytes(32), _hash(password)))
+    password = secrets.token_urlsafe(PASSWORD_CHARACTERS)[:PASSWORD_CHARACTERS]
+    _write(folder, Secrets(secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES), _hash(password)))
     return password
 
 
@@ -39,14 +40,22 @@ def read_secrets(folder: Path) -> Secrets:
     """Raises RunError where they are missing or damaged: without them nobody could be told from anybody else."""
     path = folder / FILE
     try:
-        table = tomllib.loads(path.read_text())
-        return Secrets(bytes.fromhex(table["hmac_key"]), bytes.fromhex(table["link_key"]), str(table["admin_hash"]))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Secrets(_key(table["hmac_key"]), _key(table["link_key"]), str(table["admin_hash"]))
     except FileNotFoundError:
         raise RunError(
             f"{path} is not there, and without its keys no participant is known again: restore it."
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({error}): restore it from a backup.") from None
+
+
+def _key(text: str) -> bytes:
+    """Raises ValueError for one that is cut off: with it, identities could be guessed, and nobody would notice."""
+    key = bytes.fromhex(text)
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key has {len(key)} bytes, and {KEY_BYTES} are expected")
+    return key
 
 
 def _hash(password: str) -> str:

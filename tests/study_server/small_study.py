@@ -7,6 +7,7 @@ import numpy as np
 
 from cgeval.images import write_png
 from study_server.building.build import build, plan
+from study_server.checking.seen import look_at
 from study_server.checking.sides import find_sides
 from study_server.config import make_config
 
@@ -30,5 +31,7 @@ def small_study(tmp_path: Path, arms: tuple[str, ...] = ("one", "two"), pairs: i
     real = write_images(tmp_path / "images" / "real", pairs, 0)
     fakes = [f"{arm}={write_images(tmp_path / 'images' / arm, pairs, 1 + i)}" for i, arm in enumerate(arms)]
     config = make_config(table)
-    build(tmp_path / "study", plan(find_sides(str(real), fakes), config), config, (), "test", lambda _: None)
+    sides = find_sides(str(real), fakes)
+    planned = plan(sides, [look_at(side, 1, 0, lambda _: None) for side in sides], config)
+    build(tmp_path / "study", planned, config, (), "test", lambda _: None)
     return tmp_path / "study"

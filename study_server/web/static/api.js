@@ -2,6 +2,7 @@
 
 const BASE = new URL(".", location.href);
 const PATIENCE_MS = 20_000;
+const IMAGE_PATIENCE_MS = 90_000;
 // Under the page's own address, so that another participant's link in the same tab is another session.
 const place = (name) => `study.${name}${location.search}`;
 const VISITOR = "study.visitor";
@@ -23,7 +24,10 @@ export const store = {
   get: (name) => attempt(() => sessionStorage.getItem(place(name))) ?? memory[name] ?? null,
   set(name, value) {
     memory[name] = value;
-    attempt(() => (value === null ? sessionStorage.removeItem(place(name)) : sessionStorage.setItem(place(name), value)));
+    attempt(() => {
+      if (value === null) sessionStorage.removeItem(place(name));
+      else sessionStorage.setItem(place(name), value);
+    });
   },
 };
 
@@ -71,7 +75,8 @@ export class Api {
   }
 
   async enter(query, language, screen) {
-    const reply = await this.#json("POST", "api/enter", { query, language, screen, client: this.#client, visitor: visitor() });
+    const body = { query, language, screen, client: this.#client, visitor: visitor() };
+    const reply = await this.#json("POST", "api/enter", body);
     if (reply.token) this.keep(reply.token);
     return reply;
   }
@@ -152,7 +157,7 @@ export class Api {
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       credentials: "omit",
-      signal: AbortSignal.timeout?.(PATIENCE_MS),
+      signal: AbortSignal.timeout?.(method === "GET" && path.includes("stimuli") ? IMAGE_PATIENCE_MS : PATIENCE_MS),
     });
   }
 }

@@ -95,12 +95,15 @@ export const clear = (canvas) => canvas.getContext("2d").clearRect(0, 0, canvas.
  */
 export async function expose(canvases, composite, layout, timing, interval_ms, started) {
   const parts = layout === "simultaneous" ? [["left", "right"]] : [["left"], ["right"]];
-  for (const canvas of Object.values(canvases)) Object.assign(canvas, { width: composite.width / 2, height: composite.height });
+  const size = { width: composite.width / 2, height: composite.height };
+  for (const canvas of Object.values(canvases)) Object.assign(canvas, size);
   const exposures = [];
   let seen = true;
   for (const [i, sides] of parts.entries()) {
-    await lasting(i === 0 ? timing.blank_first_ms : timing.blank_between_ms, interval_ms, i === 0 ? started : performance.now());
-    const { visible: kept, ...measured } = await shown(canvases, composite, sides, timing.shown_ms, interval_ms, started);
+    if (i === 0) await lasting(timing.blank_first_ms, interval_ms, started);
+    else await lasting(timing.blank_between_ms, interval_ms, performance.now());
+    const once = await shown(canvases, composite, sides, timing.shown_ms, interval_ms, started);
+    const { visible: kept, ...measured } = once;
     exposures.push({ side: sides.length === 2 ? "both" : sides[0], ...measured });
     seen &&= kept;
   }

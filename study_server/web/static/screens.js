@@ -59,7 +59,8 @@ export function buttons(...choices) {
   const all = el("div", { class: "actions" });
   const pressed = new Promise((resolve) => {
     for (const [value, label] of choices) {
-      all.append(el("button", { type: "button", class: all.children.length ? "" : "main", click: () => resolve(value) }, label));
+      const kind = all.children.length ? "" : "main";
+      all.append(el("button", { type: "button", class: kind, click: () => resolve(value) }, label));
     }
   });
   rest(...all.children);
@@ -81,11 +82,15 @@ export async function message(name, heading, texts, button) {
 
 /** Which language, where there are several; else only a word of welcome. */
 export async function welcome() {
-  if (languages.length === 1) return message("welcome", say("welcome_heading"), [say("welcome_text")], say("welcome_start")).then(() => languages[0]);
+  if (languages.length === 1) {
+    await message("welcome", say("welcome_heading"), [say("welcome_text")], say("welcome_start"));
+    return languages[0];
+  }
   const all = el("div", { class: "languages" });
   const pressed = new Promise((resolve) => {
     for (const language of languages) {
-      all.append(el("button", { type: "button", lang: language, class: "big", click: () => resolve(language) }, nameOf(language)));
+      const press = { type: "button", class: "big", lang: language, click: () => resolve(language) };
+      all.append(el("button", press, nameOf(language)));
     }
   });
   show("welcome", say("welcome_heading"), paragraphs(say("welcome_text")), paragraphs(say("choose_language")), all);
@@ -97,7 +102,8 @@ export async function consent(view, values) {
   const section = (key) => [el("h2", {}, say(`${key}_heading`)), paragraphs(say(key, values))];
   const keys = ["consent_what", "consent_data", "consent_voluntary", view.contact && "consent_contact"];
   const old = view.ask.age ? tick(say("consent_age", values), say("consent_age_missing", values)) : null;
-  const [actions, next] = form([["agree", say("consent_agree")], ["decline", say("consent_decline")]], (value) => value === "decline" || !old || old.check());
+  const fine = (value) => value === "decline" || !old || old.check();
+  const [actions, next] = form([["agree", say("consent_agree")], ["decline", say("consent_decline")]], fine);
   show("consent", say("consent_heading"), keys.filter(Boolean).flatMap(section), old?.node, actions);
   const agreed = (await next) === "agree";
   return { agreed, replies: agreed && old ? { of_age: true } : {} };
@@ -106,7 +112,8 @@ export async function consent(view, values) {
 /** Age, gender, eyesight; every one may be left out. */
 export async function about() {
   const [low, high] = [1, 120];
-  const age = el("input", { id: "age", inputmode: "numeric", autocomplete: "off", maxlength: 3, "aria-describedby": "age-wrong" });
+  const number = { inputmode: "numeric", autocomplete: "off", maxlength: 3 };
+  const age = el("input", { id: "age", "aria-describedby": "age-wrong", ...number });
   const wrong = el("p", { id: "age-wrong", class: "wrong", role: "alert" });
   const check = () => {
     const value = age.value.trim();
@@ -119,7 +126,8 @@ export async function about() {
   const gender = radios("gender", say("about_gender"), options("about_gender", ["female", "male", "other"]));
   const vision = radios("vision", say("about_vision"), options("about_vision", ["normal", "impaired"]));
   const [actions, next] = form([["go", say("go_on")]], check);
-  show("about", say("about_heading"), paragraphs(say("about_text")), el("label", { for: "age" }, say("about_age")), age, wrong, gender.node, vision.node, actions);
+  const asked = [el("label", { for: "age" }, say("about_age")), age, wrong, gender.node, vision.node];
+  show("about", say("about_heading"), paragraphs(say("about_text")), asked, actions);
   await next;
   return filled({ age: age.value.trim() && Number(age.value), gender: gender.value(), vision: vision.value() });
 }
@@ -128,30 +136,38 @@ export async function about() {
 export async function instructions(view) {
   const seconds = String(view.exposure.shown_ms / 1000);
   const both = view.layout === "simultaneous";
-  const pictures = both ? [["both", say("step_both", { seconds })]] : [["left", say("step_left", { seconds })], ["right", say("step_right", { seconds })]];
+  const pictures = (both ? ["both"] : ["left", "right"]).map((kind) => [kind, say(`step_${kind}`, { seconds })]);
   const steps = [...pictures, ["choice", say(`step_question_${view.asked}`)]];
+  const half = (kind, side) => {
+    const lit = kind === side || kind === "both";
+    return el("span", { class: lit ? "lit" : "" }, kind === "choice" ? "?" : "");
+  };
   const sketch = (kind) =>
-    el("span", { class: `sketch ${kind}`, "aria-hidden": "true" },
-      ["left", "right"].map((side) => el("span", { class: kind === side || kind === "both" ? "lit" : "" }, kind === "choice" ? "?" : "")));
-  const list = el("ol", { class: "steps" }, steps.map(([kind, text]) => el("li", {}, sketch(kind), el("span", {}, marked(text)))));
+    el("span", { class: "sketch", "aria-hidden": "true" }, half(kind, "left"), half(kind, "right"));
+  const step = ([kind, text]) => el("li", {}, sketch(kind), el("span", {}, marked(text)));
+  const list = el("ol", { class: "steps" }, steps.map(step));
   const { practice, scored } = view.length;
   const [actions, pressed] = buttons([true, say("go_on")]);
   show("instructions", say("instructions_heading"), list, paragraphs(say("instructions_time")),
-    practice ? paragraphs(say("instructions_practice", { practice })) : [], paragraphs(say("instructions_scored", { scored })),
+    practice ? paragraphs(say("instructions_practice", { practice })) : [],
+    paragraphs(say("instructions_scored", { scored })),
     paragraphs(say("instructions_keys"), { class: "quiet" }), actions);
   return pressed;
 }
 
 /** Results of the device check, as a list: [what, found, is it good]. measured: a promise of them. */
 export async function device(measured, hints) {
-  show("device", say("device_heading"), paragraphs(say("device_text")), paragraphs(say("device_measuring"), { class: "quiet", role: "status" }));
+  const [heading, text] = [say("device_heading"), say("device_text")];
+  show("device", heading, paragraphs(text), paragraphs(say("device_measuring"), { class: "quiet", role: "status" }));
   const rows = await measured;
-  const list = el("dl", { class: "checks" }, rows.map(([what, found, fine]) => [
-    el("dt", {}, what),
-    el("dd", {}, el("span", { class: fine ? "sign good" : "sign note" }, fine ? "✓" : "!", el("span", { class: "unseen" }, say(fine ? "good" : "note"))), el("span", {}, found)),
-  ]));
+  const sign = (fine) => {
+    const word = el("span", { class: "unseen" }, say(fine ? "good" : "note"));
+    return el("span", { class: `sign ${fine ? "good" : "note"}` }, fine ? "✓" : "!", word);
+  };
+  const row = ([what, found, fine]) => [el("dt", {}, what), el("dd", {}, sign(fine), el("span", {}, found))];
   const [actions, pressed] = buttons([true, say("go_on")]);
-  show("device", say("device_heading"), paragraphs(say("device_text")), list, hints.flatMap((hint) => paragraphs(hint)), actions);
+  const content = [el("dl", { class: "checks" }, rows.map(row)), hints.flatMap((hint) => paragraphs(hint))];
+  show("device", heading, paragraphs(text), content, actions);
   return pressed;
 }
 
@@ -168,14 +184,17 @@ export function preload(all) {
 
 /** Three questions; resolves to those that were answered. */
 export async function questionnaire() {
-  const sure = radios("sure", say("questions_sure"), [1, 2, 3, 4, 5].map((n) => [String(n), String(n)]), [say("questions_sure_low"), say("questions_sure_high")]);
+  const steps = ["1", "2", "3", "4", "5"].map((step) => [step, step]);
+  const sure = radios("sure", say("questions_sure"), steps, [say("questions_sure_low"), say("questions_sure_high")]);
   const area = (name) => el("textarea", { id: name, rows: 3, maxlength: 2000 });
   const [strategy, problems] = [area("strategy"), area("problems")];
   const [actions, next] = form([["send", say("questions_send")]], () => true);
   show("questionnaire", say("questions_heading"), paragraphs(say("questions_text")), sure.node,
-    el("label", { for: "strategy" }, say("questions_strategy")), strategy, el("label", { for: "problems" }, say("questions_problems")), problems, actions);
+    el("label", { for: "strategy" }, say("questions_strategy")), strategy,
+    el("label", { for: "problems" }, say("questions_problems")), problems, actions);
   await next;
-  return filled({ sure: sure.value() && Number(sure.value()), strategy: strategy.value.trim(), problems: problems.value.trim() });
+  const told = { strategy: strategy.value.trim(), problems: problems.value.trim() };
+  return filled({ sure: sure.value() && Number(sure.value()), ...told });
 }
 
 /** The end, whichever: code, way back, or a word. handed: by a frame, which waits for the end. */
@@ -186,7 +205,8 @@ export function end(view, handed) {
   if (view.code && !handed) content.push(codeBox(view.code));
   if (state === "done" && handed) content.push(paragraphs(say("done_frame")));
   if (view.redirect) {
-    content.push(paragraphs(say("done_redirect"), { class: "quiet" }), el("p", { class: "actions" }, el("a", { class: "button main", href: view.redirect }, say("done_redirect_now"))));
+    const back = el("a", { class: "button main", href: view.redirect }, say("done_redirect_now"));
+    content.push(paragraphs(say("done_redirect"), { class: "quiet" }), el("p", { class: "actions" }, back));
     setTimeout(() => location.assign(view.redirect), AUTO_MS);
   } else if (state === "done" && !handed) content.push(paragraphs(say("done_close"), { class: "quiet" }));
   show(state, say(`${state}_heading`), content);
@@ -218,9 +238,16 @@ function tick(label, missing) {
 }
 
 function radios(name, legend, options, ends) {
-  const choice = ([value, label]) => el("label", {}, el("input", { type: "radio", name, value }), el("span", {}, label));
-  const node = el("fieldset", { class: ends ? "scale" : "" }, el("legend", {}, legend),
-    el("div", { class: "options" }, options.map(choice)), ends && el("div", { class: "ends quiet", "aria-hidden": "true" }, ends.map((end) => el("span", {}, end))));
+  const choice = ([value, label], i) => {
+    const meant = ends && [ends[0], ...Array(options.length - 2).fill(null), ends[1]][i];
+    const input = el("input", { type: "radio", name, value, "aria-label": meant ? `${label}, ${meant}` : null });
+    return el("label", {}, input, el("span", {}, label));
+  };
+  const words = ends?.map((end) => el("span", {}, end));
+  const node = el("fieldset", { class: ends ? "scale" : "" },
+    el("legend", {}, legend),
+    el("div", { class: "options" }, options.map(choice)),
+    words && el("div", { class: "ends quiet", "aria-hidden": "true" }, words));
   return { node, value: () => node.querySelector("input:checked")?.value ?? "" };
 }
 

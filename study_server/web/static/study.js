@@ -9,6 +9,10 @@ import { likely, say, speak } from "./words.js";
 const ALIVE_MS = 60_000;
 const POLL_MS = 4000;
 const ENDED = ["DONE", "DECLINED", "SCREENED_OUT", "ABANDONED", "EXCLUDED"];
+const TOLD = ["already_done", "declined", "screened_out", "expired", "full", "bad_link"];
+const BUTTONS = {
+  taken_over: "taken_over_go_on", stopped: "try_again", unknown_token: "try_again", failed: "try_again",
+};
 const TRIALS = ["PRELOADED", "PRACTICE", "MAIN"];
 const framed = window.top !== window.self;
 const api = new Api(connection);
@@ -44,7 +48,8 @@ async function start() {
       view = await next(view);
       stuck = 0;
     } catch (error) {
-      if (!(error instanceof Refused && ["wrong_trial", "answered", "wrong_state"].includes(error.code)) || ++stuck > 2) throw error;
+      const lostTrack = error instanceof Refused && ["wrong_trial", "answered", "wrong_state"].includes(error.code);
+      if (!lostTrack || ++stuck > 2) throw error;
       view = await api.where();
     }
   }
@@ -64,10 +69,12 @@ async function again() {
 async function enter(query) {
   const reply = await api.enter(query, await screens.welcome(), room());
   speak(reply.view.language, reply.view.texts);
-  if (reply.preview) return screens.message("preview", say("preview_heading"), [say("preview_text")]).then(() => null);
+  if (reply.preview) return preview();
   store.set("submit", JSON.stringify(reply.view.submit));
   return reply.view;
 }
+
+const preview = () => screens.message("preview", say("preview_heading"), [say("preview_text")]);
 
 /** The screen of a state; resolves to the view after it. */
 async function next(view) {
@@ -78,7 +85,7 @@ async function next(view) {
     return api.ready();
   }
   if (TRIALS.includes(view.state)) return trial(view);
-  if (view.state === "QUESTIONNAIRE") return api.questionnaire(view.ask.questionnaire ? await screens.questionnaire() : {});
+  if (view.state === "QUESTIONNAIRE") return api.questionnaire(await screens.questionnaire());
   const submit = JSON.parse(store.get("submit"));
   if (submit && view.state === "DONE") handIn(submit);
   else screens.end(view, store.get("handed") !== null);
@@ -87,7 +94,8 @@ async function next(view) {
 }
 
 async function agree(view) {
-  const values = { trials: view.length.practice + view.length.scored, minutes: minutes(view), contact: view.contact, age: view.ask.age };
+  const trials = view.length.practice + view.length.scored;
+  const values = { trials, minutes: minutes(view), contact: view.contact, age: view.ask.age };
   const { agreed, replies } = await screens.consent(view, values);
   return api.consent(agreed, agreed && view.ask.demographics ? { ...replies, ...(await screens.about()) } : replies);
 }
@@ -100,17 +108,18 @@ async function prepare(view) {
     interval_ms = 1000 / hertz;
     return checks(view, found);
   });
-  const hints = [...(found.touch && innerWidth < innerHeight && innerWidth < 600 ? [say("device_turn")] : []), say("device_glasses")];
-  await screens.device(measured, hints);
+  const upright = found.touch && innerWidth < innerHeight && innerWidth < 600;
+  await screens.device(measured, [upright && say("device_turn"), say("device_glasses")].filter(Boolean));
   return api.device({ ...found, ...room() });
 }
 
 function checks(view, { touch, refresh_hz }) {
   const values = { width: innerWidth, height: innerHeight };
   const large = innerWidth >= 2 * view.exposure.size_px + 60 && innerHeight >= view.exposure.size_px + 210;
+  const [hertz, fast] = [Math.round(refresh_hz), refresh_hz >= 25];
   return [
     [say("device_screen"), say(large ? "device_screen_good" : "device_screen_small", values), large],
-    [say("device_refresh"), say(refresh_hz >= 25 ? "device_refresh_good" : "device_refresh_slow", { hertz: Math.round(refresh_hz) }), refresh_hz >= 25],
+    [say("device_refresh"), say(fast ? "device_refresh_good" : "device_refresh_slow", { hertz }), fast],
     [say("device_input"), say(touch ? "device_input_touch" : "device_input_mouse"), true],
   ];
 }
@@ -131,9 +140,11 @@ async function trial(view) {
   await visible();
   const stage = new Stage(view);
   const started = performance.now();
-  const [begun, composite] = await Promise.all([api.begin(position, randomId()), looked ? null : stimuli.bitmap(stimulus)]);
-  const seen = begun.look && composite ? await stage.expose(composite, interval_ms, started) : { exposures: [], visible: true };
-  const { clicked, rt_ms, input } = await stage.ask(!begun.look);
+  const asked = api.begin(position, randomId());
+  const [begun, composite] = await Promise.all([asked, looked ? null : stimuli.bitmap(stimulus)]);
+  const shown = begun.look && composite !== null;
+  const seen = shown ? await stage.expose(composite, interval_ms, started) : { exposures: [], visible: true };
+  const { clicked, rt_ms, input } = await stage.ask(!shown);
   const measurements = {
     rt_ms, input, ...seen, screen: room(), refresh_hz: Math.round(10_000 / interval_ms) / 10,
     trial_index: position, time_elapsed: Math.round(performance.now()),
@@ -170,12 +181,13 @@ async function frame(query) {
     const reply = await api.enter(query, likely(), room());
     speak(reply.view.language, reply.view.texts);
     store.set("submit", JSON.stringify(reply.view.submit ?? null));
-    if (reply.preview) return screens.message("preview", say("preview_heading"), [say("preview_text")]);
+    if (reply.preview) return preview();
   }
   const there = `${location.pathname}${location.search}#s=${encodeURIComponent(api.token)}`;
   const waiting = screens.el("p", { class: "quiet", role: "status", hidden: true }, say("frame_waiting"));
-  const open = screens.el("a", { class: "button main", href: there, target: "_blank", click: () => (waiting.hidden = false) }, say("frame_open"));
-  screens.show("frame", say("frame_heading"), screens.paragraphs(say("frame_text")), screens.el("p", { class: "actions" }, open), waiting);
+  const link = { class: "button main", href: there, target: "_blank", click: () => (waiting.hidden = false) };
+  const open = screens.el("p", { class: "actions" }, screens.el("a", link, say("frame_open")));
+  screens.show("frame", say("frame_heading"), screens.paragraphs(say("frame_text")), open, waiting);
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const view = await api.where().catch((error) => {
@@ -189,8 +201,10 @@ async function frame(query) {
 }
 
 function handIn(submit) {
-  const fields = Object.entries(submit.fields).map(([name, value]) => screens.el("input", { type: "hidden", name, value }));
-  const form = screens.el("form", { method: "post", action: submit.url }, fields, screens.el("button", { class: "main" }, say("frame_submit")));
+  const field = ([name, value]) => screens.el("input", { type: "hidden", name, value });
+  const button = screens.el("button", { class: "main" }, say("frame_submit"));
+  const to = { method: "post", action: submit.url };
+  const form = screens.el("form", to, Object.entries(submit.fields).map(field), button);
   screens.show("submit", say("done_heading"), screens.paragraphs(say("frame_done")), form);
   form.submit();
 }
@@ -208,14 +222,15 @@ function room() {
 }
 
 function connection(lost) {
-  screens.tell(say(lost ? (api.answering ? "connection_lost" : "connection_waiting") : "connection_back"), lost ? "lost" : "back");
-  if (!lost) setTimeout(() => screens.tell(""), 2500);
+  if (lost) return screens.tell(say(api.answering ? "connection_lost" : "connection_waiting"), "lost");
+  screens.tell(say("connection_back"), "back");
+  return setTimeout(() => screens.tell(""), 2500);
 }
 
 /** A refusal or an error that the page cannot mend by itself ends what it was doing. */
 async function failed(error) {
   const name = nameOf(error);
-  const button = { taken_over: "taken_over_go_on", failed: "try_again", stopped: "try_again", unknown_token: "try_again" }[name];
+  const button = BUTTONS[name];
   const text = say(`${name}_text`, { reason: error.code ?? String(error.message ?? error) });
   const pressed = screens.message(name, say(`${name}_heading`), [text], button && say(button));
   screens.freeze();
@@ -228,8 +243,7 @@ async function failed(error) {
 /** A token that was known and is no longer means that the same person has entered elsewhere. */
 function nameOf({ code }) {
   if (code === "unknown_token" && api.session) return "taken_over";
-  const known = ["already_done", "declined", "screened_out", "expired", "stopped", "full", "bad_link", "unknown_token", "taken_over"];
-  return known.includes(code) ? code : "failed";
+  return TOLD.includes(code) || code in BUTTONS ? code : "failed";
 }
 
 addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -7,6 +7,8 @@ import { say } from "./words.js";
 const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right" };
 const SIDES = ["left", "right"];
 
+const each = (make) => Object.fromEntries(SIDES.map((side) => [side, make(side)]));
+
 let pointer = "mouse";
 addEventListener("pointerdown", (event) => (pointer = event.pointerType || "mouse"), { capture: true });
 
@@ -18,15 +20,16 @@ export class Stage {
     this.view = view;
     this.question = el("h1", { tabindex: -1, class: "question" }, "\u00a0");
     this.hint = el("p", { class: "hint" }, "\u00a0");
-    this.canvases = Object.fromEntries(SIDES.map((side) => [side, el("canvas", { "aria-hidden": "true" })]));
-    this.captions = Object.fromEntries(SIDES.map((side) => [side, el("figcaption", {})]));
-    this.panels = Object.fromEntries(SIDES.map((side) => [side, el("figure", { class: "panel" }, this.canvases[side], this.captions[side])]));
-    this.choices = Object.fromEntries(SIDES.map((side) => [side, el("button", { type: "button", disabled: true }, say(`choice_${side}`))]));
-    this.root = el("div", { class: "trial", tabindex: -1 },
-      el("div", { class: "progress" }, el("span", {}, say(`progress_${phase}`, { number, all })), el("progress", { max: all, value: number - 1, "aria-hidden": "true" })),
-      this.question,
-      el("div", { class: "sides" }, SIDES.map((side) => el("div", { class: "side" }, this.panels[side], this.choices[side]))),
-      this.hint);
+    this.canvases = each(() => el("canvas", { "aria-hidden": "true" }));
+    this.captions = each(() => el("figcaption"));
+    this.panels = each((side) => el("figure", { class: "panel" }, this.canvases[side], this.captions[side]));
+    this.choices = each((side) => el("button", { type: "button", disabled: true }, say(`choice_${side}`)));
+    const how = el("div", { class: "progress" },
+      el("span", {}, say(`progress_${phase}`, { number, all })),
+      el("progress", { max: all, value: number - 1, "aria-hidden": "true" }));
+    const sides = SIDES.map((side) => el("div", { class: "side" }, this.panels[side], this.choices[side]));
+    const parts = [how, this.question, el("div", { class: "sides" }, sides), this.hint];
+    this.root = el("div", { class: "trial", tabindex: -1 }, parts);
     document.documentElement.style.setProperty("--size", `${view.exposure.size_px}px`);
     put("trial", this.root);
     this.root.focus({ preventScroll: true });
@@ -65,7 +68,8 @@ export class Stage {
       };
       const listen = { signal: done.signal };
       for (const side of SIDES) {
-        this.choices[side].addEventListener("click", (event) => give(side, event.detail === 0 ? "keyboard" : pointer), listen);
+        const press = (event) => give(side, event.detail === 0 ? "keyboard" : pointer);
+        this.choices[side].addEventListener("click", press, listen);
         this.panels[side].addEventListener("click", () => give(side, pointer), listen);
       }
       const key = (event) => {
@@ -89,7 +93,8 @@ export class Stage {
       draw(this.canvases[side], composite, side);
       const kind = side === real_side ? "real" : "fake";
       this.panels[side].classList.add(kind);
-      this.captions[side].append(el("b", {}, say(`feedback_is_${kind}`)), side === clicked ? ` (${say("feedback_yours")})` : "");
+      const yours = side === clicked ? ` (${say("feedback_yours")})` : "";
+      this.captions[side].append(el("b", {}, say(`feedback_is_${kind}`)), yours);
     }
     this.question.focus({ preventScroll: true });
     await new Promise((resolve) => setTimeout(resolve, this.view.exposure.feedback_ms));

@@ -1,0 +1,46 @@
+"""Inside Mechanical Turk's frame: the study has a tab of its own, and the frame hands the work in."""
+
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+
+from tests.study_server.browser.visitor import WORDS
+
+THERE = "https://workersandbox.mturk.com"
+ACCEPTED = {"assignmentId": "A1", "hitId": "H1", "workerId": "W1", "turkSubmitTo": THERE}
+
+
+@pytest.mark.slow
+def test_the_frame_opens_a_tab_waits_for_it_and_hands_in(study, visit):
+    served = study(trials={"practice": 0, "scored": 2, "break_after": 0}, entry={"platform": "mturk"})
+    visitor = visit(permissions=["local-network-access"])
+    handed_in = []
+
+    def platform(route):
+        if route.request.url.endswith("/mturk/externalSubmit"):
+            handed_in.append(parse_qs(route.request.post_data))
+            return route.fulfill(body="thanks", content_type="text/html")
+        address = f"{served.url}?{urlencode(ACCEPTED)}"
+        return route.fulfill(body=f'<iframe src="{address}" width="900" height="700">', content_type="text/html")
+
+    visitor.page.context.route(f"{THERE}/**", platform)
+    visitor.page.goto(f"{THERE}/task")
+    frame = visitor.page.frame_locator("iframe")
+    with visitor.page.context.expect_page() as opened:
+        frame.get_by_role("link", name=WORDS["frame_open"]).click()
+    tab = type(visitor)(opened.value)
+    tab.consent()
+    tab.press("go_on")
+    tab.press("go_on")
+    tab.start("main")
+    tab.answer()
+    tab.part("exposure")
+    tab.page.reload()  # a reload is one here too
+    tab.answer()
+    tab.on("questionnaire")
+    tab.press("questions_send")
+    tab.page.get_by_text(WORDS["done_frame"]).wait_for()
+    frame.get_by_text("thanks").wait_for()
+    assert handed_in == [{"assignmentId": ["A1"]}]
+    assert len(served.rows()) == 2
+    assert len(served.codes()) == 1
