@@ -106,9 +106,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     print(f"on {hardware()}", flush=True)
-    print(
-        f"{'case':6}{'database':12}{'people':>7}{'answers/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'begin p99':>11}  failed, lost"
-    )
+    heads = f"{'case':6}{'database':12}{'people':>7}{'answers/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'begin p99':>11}"
+    print(f"{heads}  failed, lost", flush=True)
     results = []
     for case in options.cases.split(","):
         for database in options.database.split(","):

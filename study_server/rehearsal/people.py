@@ -23,7 +23,8 @@ ACKNOWLEDGED = 200
 class Crowd:
     """How the simulated people are. fooled: share of scored trials by algorithm; icc: how alike one's own answers are.
 
-    think_s: before each answer; arrive_s: over how long they arrive; drop_out: share of people who leave somewhere in the middle.
+    think_s: before each answer; arrive_s: over how long they come; drop_out: share of people who leave in the middle;
+    preload: whether they fetch images, without which they only guess.
     """
 
     fooled: Mapping[str, float]

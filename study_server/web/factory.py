@@ -3,7 +3,8 @@
 import secrets
 from typing import Any
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Request, Response, jsonify, render_template, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import HTTPException
 
 from study_server.sessions.refusals import RefusedError
@@ -33,6 +34,7 @@ def create_app(study: Study) -> Flask:
         SESSION_COOKIE_SAMESITE="Strict",
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.session_interface = _AdminSessions()
     app.register_blueprint(participant.blueprint(study))
     app.register_blueprint(api.blueprint(study))
     app.register_blueprint(admin.blueprint(study))
@@ -43,6 +45,16 @@ def create_app(study: Study) -> Flask:
     headers.add_to(app, study.config.entry.platform)
     logs.add_to(app)
     return app
+
+
+class _AdminSessions(SecureCookieSessionInterface):
+    """A cookie for the admin's pages; nobody else has any, nor is one looked for."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Of the admin's pages alone."""
+        if request.path.startswith("/admin"):
+            return super().open_session(app, request)
+        return None
 
 
 def health(study: Study) -> tuple[Response, int]:

@@ -28,6 +28,7 @@ def write_to(folder: Path) -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # in no line, and found out for each
 
 
 def add_to(app: Flask) -> None:
@@ -49,7 +50,9 @@ def add_to(app: Flask) -> None:
 
 def note(kind: str, **facts: Any) -> None:
     """A line."""
-    log.info(json.dumps({"at": now(), "kind": kind, **facts}, ensure_ascii=False))
+    if log.isEnabledFor(logging.INFO):  # without a search for the caller, whom no line names
+        text = json.dumps({"at": now(), "kind": kind, **facts}, ensure_ascii=False)
+        log.handle(log.makeRecord(log.name, logging.INFO, "", 0, text, (), None))
 
 
 def session(public_id: str) -> None:
