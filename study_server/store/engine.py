@@ -195,8 +195,8 @@ def _told() -> Iterator[None]:
     """What the database says of the disk and of locks, as exceptions of their own."""
     try:
         yield
-    except DatabaseError as error:
-        said = str(error.orig).lower()
+    except (DatabaseError, sqlite3.Error) as error:
+        said = str(getattr(error, "orig", error)).lower()
         if any(words in said for words in STORAGE):
             raise StorageError(said) from error
         if any(words in said for words in BUSY):

@@ -147,12 +147,12 @@ def blueprint(study: Study) -> Blueprint:
         path = trials.stimulus(study, *_who(), name)
         return Response(path.read_bytes(), mimetype="image/png")
 
-    @api.post("/trials/<int:position>/begin")
+    @api.post("/trials/<int(max=100000):position>/begin")
     def begin(position: int) -> Response:
         body = _body(Look)
         return jsonify(look=trials.begin(study, *_who(), position, body.look))
 
-    @api.post("/trials/<int:position>/answer")
+    @api.post("/trials/<int(max=100000):position>/answer")
     def answer(position: int) -> Response:
         body = _body(Given)
         measured = body.measurements.model_dump(exclude_none=True)

@@ -6,6 +6,7 @@ No address of a participant, no query, no token and no identity is written: a ro
 import json
 import logging
 import time
+import traceback
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,4 @@ def mark(why: str) -> None:
 
 def failure(number: str, error: Exception) -> None:
     """What nobody expected, with its traceback, under the number that the browser was told."""
-    logging.getLogger("study_server").error(
-        json.dumps({"at": now(), "kind": "failure", "number": number, "error": repr(error)}), exc_info=error
-    )
+    note("failure", number=number, error=repr(error), traceback=traceback.format_exception(error))
