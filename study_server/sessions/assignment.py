@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.orm import Session as Transaction
 
 from study_server.sessions.drawing import draw
@@ -45,19 +45,23 @@ def assign(study: Study, found: Transaction, session: Session) -> None:
     session.seed = seed_of(study.manifest.seed, session.public_id)
     session.lease_until = lease_from(study)
     session.consented_at = stamp(study.clock())
-    for position, drawn in enumerate(draw(study.manifest, study.config, session.arm, session.seed)):
-        found.add(
-            Trial(
-                session_id=session.id,
-                position=position,
-                phase=drawn.phase,
-                pair_id=drawn.pair.id,
-                real_side=drawn.real_side,
-                asked=study.config.asked,
-                token=new_token(),
-                looks=0,
-            )
-        )
+    drawn = draw(study.manifest, study.config, session.arm, session.seed)
+    found.execute(
+        insert(Trial),
+        [
+            {
+                "session_id": session.id,
+                "position": position,
+                "phase": each.phase,
+                "pair_id": each.pair.id,
+                "real_side": each.real_side,
+                "asked": study.config.asked,
+                "token": new_token(),
+                "looks": 0,
+            }
+            for position, each in enumerate(drawn)
+        ],
+    )
 
 
 def lease_from(study: Study) -> str:

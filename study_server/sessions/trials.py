@@ -103,6 +103,7 @@ class Now:
     code: str | None
     trials: Mapping[int, Asked]
     ended_at: str | None = None
+    is_changed: bool = True
 
 
 def begin(study: Study, token: str, client: str, position: int, look: str) -> bool:
@@ -110,6 +111,7 @@ def begin(study: Study, token: str, client: str, position: int, look: str) -> bo
     with writing_fast(study) as found:
         now = _held(study, found, token, client, position)
         trial = _current(now, position)
+        now.is_changed = now.state == "PRELOADED"  # the answer, which follows soon, renews the lease
         if now.state == "PRELOADED":
             _enter(study, found, now, "PRACTICE" if trial.phase == "practice" else "MAIN")
         granted = trial.look in (None, look)
@@ -119,7 +121,8 @@ def begin(study: Study, token: str, client: str, position: int, look: str) -> bo
             found.execute(_LOOK if trial.look is None else _LOOKS_ONLY, {"of": trial.id, **seen})
         if not granted:
             _note(study, found, now, "second_look_refused", {"position": position})
-        _move(found, now)
+        if now.is_changed:
+            _move(found, now)
         return granted
 
 

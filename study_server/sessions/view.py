@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session as Transaction
 
 from study_server.config import StudyConfig
@@ -14,6 +14,11 @@ from study_server.store.models import Session, Trial
 if TYPE_CHECKING:
     from study_server.sessions.study import Study
 
+_QUESTIONS = (
+    select(Trial.position, Trial.phase, Trial.token, Trial.look)
+    .where(Trial.session_id == bindparam("of"))
+    .order_by(Trial.position)
+)
 BEFORE_TRIALS = ("CONSENTED", "CHECKED", "PRELOADED", "PRACTICE", "MAIN")
 PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
 
@@ -65,7 +70,7 @@ def view_of(study: "Study", found: Transaction, session: Session) -> View:
     """Everything; the stimuli to preload are in an order of their own, which says nothing of the trials'."""
     if session.state not in BEFORE_TRIALS:
         return _view(study, session, None, ())
-    trials = found.scalars(select(Trial).where(Trial.session_id == session.id).order_by(Trial.position)).all()
+    trials = found.execute(_QUESTIONS, {"of": session.id}).all()
     left = [_address(trial) for trial in trials[session.position :]]
     random.Random(session.seed).shuffle(left)
     return _view(study, session, _at(trials, session.position), left)
@@ -144,5 +149,5 @@ def _address(trial: Question) -> str:
     return f"/api/stimuli/{trial.token}"
 
 
-def _at(trials: Sequence[Trial], position: int) -> Trial | None:
+def _at(trials: Sequence[Any], position: int) -> Question | None:
     return trials[position] if position < len(trials) else None
