@@ -7,7 +7,8 @@ The server is `study-server serve` as a program of its own on loopback, as it co
 every commit (synchronous=FULL), or with a private PostgreSQL (its own defaults, fsync on). Participants go all the way
 from entry to the last page, but fetch no images; each trial is two requests, a begin and an answer.
 
-flat: 32 participants at once who answer without thinking; whole sessions are counted, entry and all.
+flat: 32 participants at once who answer without thinking, 240 trials each; what is told is the time in which all of them
+are answering.
 pace: 1,000 participants at once, an answer every 3 s each (1.5 to 4.5), who arrive over half a minute; what is told is
 the minute after that.
 """
@@ -15,7 +16,7 @@ the minute after that.
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.study_server.postgres import private_server
 from tests.study_server.small_study import small_study
 
 ARRIVE_S, MINUTE_S = 30.0, 60.0
+USUAL, LONG = {"practice": 10, "scored": 40}, {"practice": 0, "scored": 240}  # trials
 
 
 @dataclass(frozen=True)
@@ -51,39 +53,48 @@ class Result:
     lost: int
 
 
-def flat(database: str, participants: int = 32, sessions: int = 128) -> Result:
-    """So many at once, one after the other, without thinking."""
-    measured, lost = _attend(database, sessions, participants, Crowd({}, preload=False))
-    return _result("flat", database, participants, measured, 0.0, measured.elapsed_s, lost)
+def flat(database: str, participants: int = 32) -> Result:
+    """So many at once, without thinking."""
+    measured, lost = _attend(database, participants, participants, Crowd({}, preload=False), trials=LONG)
+    begin_s, end_s = max(measured.at["ready"]), min(measured.at["questionnaire"])
+    return _result("flat", database, participants, measured, (begin_s, end_s), lost)
 
 
 def pace(database: str, participants: int = 1000) -> Result:
     """A thousand people who look, think and answer."""
     crowd = Crowd({}, think_s=3.0, arrive_s=ARRIVE_S, preload=False)
     measured, lost = _attend(database, participants, participants, crowd, limit_s=ARRIVE_S + MINUTE_S)
-    return _result("pace", database, participants, measured, ARRIVE_S, MINUTE_S, lost)
+    return _result("pace", database, participants, measured, (ARRIVE_S, ARRIVE_S + MINUTE_S), lost)
 
 
 def _result(
-    case: str, database: str, participants: int, measured: Measured, begin_s: float, lasted_s: float, lost: int
+    case: str, database: str, participants: int, measured: Measured, between_s: tuple[float, float], lost: int
 ) -> Result:
-    count = len(measured.since("answer", begin_s))
+    count = len(measured.between("answer", *between_s))
     times = [("answer", 0.5), ("answer", 0.99), ("begin", 0.99)]
-    waits = [1000 * measured.percentile(kind, share, begin_s) for kind, share in times]
+    waits = [1000 * measured.percentile(kind, share, *between_s) for kind, share in times]
     failed = sum(measured.failed.values())
-    return Result(case, database, participants, count, count / lasted_s, waits[0], waits[1], waits[2], failed, lost)
+    rate = count / (between_s[1] - between_s[0])
+    return Result(case, database, participants, count, rate, waits[0], waits[1], waits[2], failed, lost)
 
 
 def _attend(
-    database: str, sessions: int, at_once: int, crowd: Crowd, limit_s: float = float("inf")
+    database: str,
+    sessions: int,
+    at_once: int,
+    crowd: Crowd,
+    limit_s: float = float("inf"),
+    trials: Mapping[str, int] = USUAL,
 ) -> tuple[Measured, int]:
     """What was measured, and how many acknowledged answers are not in the database."""
     with tempfile.TemporaryDirectory() as place, _database(database, Path(place)) as url:
-        folder = small_study(Path(place), participants={"per_algorithm": sessions})
+        pairs = trials["practice"] + trials["scored"]
+        people_wanted = {"per_algorithm": sessions}
+        folder = small_study(Path(place), pairs=pairs, participants=people_wanted, trials=dict(trials))
         config, manifest, told = read_config(folder / CONFIG), read_manifest(folder), Told()
         truth = Truth(manifest)
         people = (take_part(config, truth, crowd, {}, i, told) for i in range(sessions))
-        with serving(folder, *(("--database-url", url) if url else ())) as (host, port):
+        with serving(folder, *(("--database-url", url, *(("--workers", os.environ["W"]) if "W" in os.environ else ())) if url else ())) as (host, port):
             measured = attend(people, host, port, at_once, limit_s=limit_s)
         study = open_study(folder, url)
         lines = len((folder / "answers.jsonl").read_bytes().splitlines())

@@ -260,6 +260,19 @@ def find_runs(folder: Path) -> tuple[list[Run], list[RunError]]:
     return runs, broken
 
 
+def direction_words(facts: Mapping[str, Any], direction: str) -> str:
+    """What is made of what: "labels -> photo" or "photo -> labels" where a domain is label maps, else the names.
+
+    facts: the `dataset` of run.json; a domain without a name is A or B.
+    """
+    source, target = direction.split("to")
+    if facts.get("label_domain") in ("A", "B"):
+        return "labels -> photo" if source == facts["label_domain"] else "photo -> labels"
+    domains = facts.get("domains")
+    names = domains if isinstance(domains, Mapping) else {}
+    return f"{names.get(source, source)} -> {names.get(target, target)}"
+
+
 def now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -55,7 +55,8 @@ class Data(Section):
         if self.crop_px > self.load_px:
             raise ValueError(f"crop_px {self.crop_px} is larger than load_px {self.load_px}")
         if self.crop_px % 4:
-            raise ValueError(f"crop_px {self.crop_px} is not a multiple of 4, which the generators need")
+            works = _nearest(self.crop_px, 4)
+            raise ValueError(f"crop_px {self.crop_px} is not a multiple of 4, which the generators need; {works}")
         return self
 
 
@@ -167,7 +168,8 @@ class TrainConfig(Section):
         multiple = {"unet128": 128, "unet256": 256}.get(self.networks.generator, 4)
         if self.data.crop_px % multiple:
             found, name = self.data.crop_px, self.networks.generator
-            raise ValueError(f"data.crop_px = {found}, and {name} needs a multiple of {multiple}")
+            works = _nearest(found, multiple)
+            raise ValueError(f"data.crop_px = {found}, and {name} needs a multiple of {multiple}; {works}")
         return self
 
     @model_validator(mode="after")
@@ -240,6 +242,12 @@ def differing_keys(one: TrainConfig, other: TrainConfig) -> list[str]:
 def bound_keys(before: TrainConfig, now: TrainConfig) -> list[str]:
     """Of the differing keys those that a resumed run must keep, since its state depends on them."""
     return [key for key in differing_keys(before, now) if not key.startswith(FREE_ON_RESUME)]
+
+
+def _nearest(px: int, multiple: int) -> str:
+    """The sizes next to it that work, in words."""
+    below = px // multiple * multiple
+    return f"{below} and {below + multiple} work" if below else f"{multiple} works"
 
 
 def _read(source: str) -> tuple[str, str]:

@@ -21,10 +21,9 @@ from tqdm import tqdm
 from cgeval.datasets import ImageFile, find_dataset
 from cgeval.errors import DataError, RunError
 from cgeval.images import Picture, read_rgb, to_network
-from cgeval.metrics import Interval, interval_name
-from cgeval.metrics.bootstrap import bootstrap_mean
+from cgeval.metrics import Interval, bootstrap_mean, interval_name
 from cgeval.records import Record, append_records
-from cgeval.runs import ImageSet, Row, Run, now
+from cgeval.runs import ImageSet, Row, Run, direction_words, now
 from cyclegan import state
 from cyclegan.data.cache import Load, decode
 from cyclegan.journal import patience_s
@@ -178,17 +177,6 @@ def _way_back(run: Run, image_set: ImageSet, generators: Generators, work: Trans
     network = generators.by_direction[OPPOSITE[image_set.direction]]
     name = str(facts.get("name", work.source.name))
     return WayBack(image_set, rows, network, inputs, work.load, direction_words(facts, image_set.direction), name)
-
-
-def direction_words(facts: Mapping[str, Any], direction: str) -> str:
-    """ "labels -> photo" or "photo -> labels" as the FCN score says it where a domain is label maps, else the names.
-
-    facts: of the dataset, as run.json has them.
-    """
-    if facts.get("label_domain") in ("A", "B"):
-        return "labels -> photo" if direction[0] == facts["label_domain"] else "photo -> labels"
-    names = facts.get("domains", {})
-    return f"{names.get(direction[0], direction[0])} -> {names.get(direction[-1], direction[-1])}"
 
 
 def _pair(way: WayBack, row: Row) -> tuple[Picture, Picture]:

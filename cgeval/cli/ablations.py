@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cgeval.cli.compare import compared, refuse_foreign, say, shared, show, typed, view_of
+from cgeval.cli.comparing import compared, refuse_foreign, say, shared, show, typed, view_of
 
 
 @click.command()

@@ -18,7 +18,15 @@ from cgeval.compare.comparison import Difference
 from cgeval.compare.measures import ABSENT, SCORE, Measured, family
 from cgeval.errors import RecordError
 from cgeval.matrices import FOLDER, read_matrices
-from cgeval.metrics import CONVENTIONS, PairedDifference, Resampled, paired_differences, resample_means, resample_scores
+from cgeval.metrics import (
+    CONVENTIONS,
+    PairedDifference,
+    Resampled,
+    interval_name,
+    paired_differences,
+    resample_means,
+    resample_scores,
+)
 
 RESAMPLES = 5000  # of 2000 no p-value is below 0.001, and Holm over 50 differences would never tell any from 0
 OWN = "run"  # what a score calls the matrices of the images themselves
@@ -113,6 +121,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = least
     return adjusted
+
+
+def about_differences(count: int) -> str:
+    """How they are made, and how small their p-values can be at all. count: those that are corrected together.
+
+    The smallest p of R resamples is 2 / (R + 1), two-sided; Holm multiplies the smallest of m by m.
+    """
+    least = 2 / (RESAMPLES + 1)
+    return (
+        f"Differences: paired {interval_name(RESAMPLES)}; with so many draws p cannot be below {least:.2g}, nor p by "
+        f"Holm, over the {count} of this table, below {min(1.0, count * least):.2g}."
+    )
 
 
 def _matrices(each: Measured) -> PerImage:

@@ -10,17 +10,20 @@ from typing import Any, NamedTuple
 from cgeval.compare.comparison import Direction, Measure, Subject
 from cgeval.metrics import METRICS
 from cgeval.records import Record, current
-from cgeval.runs import ImageSet
+from cgeval.runs import ImageSet, direction_words
 
 SCORE, FOOLING, RECONSTRUCTION = "score", "fooling", "reconstruction"
 FAMILIES = (SCORE, FOOLING, RECONSTRUCTION)  # in the order of columns; other protocols come after them
 LOWER_IS_BETTER = frozenset({"reconstruction_l1"})
 DIGEST_LETTERS = 12
 ABSENT, TRUTH, IMAGES = "absent class", "truth", "images"  # in a convention; the last two: digests of what it is over
+LABELS = "label set"
+STUDY, STUDY_ID, STUDY_IN = "study", "study id", "study in"  # the name of its folder; its id, else where that lies
 HOW = {
     "fcn-score-paper": "images enlarged to the truth's size, network there",
     "fcn-score-scorer-size": "network at the size it was trained at, logits enlarged to the truth's size",
     "label-score": "the nearest colour is the class",
+    RECONSTRUCTION: "mean difference between the input and what comes back",
 }
 MEANS = {
     "cityscapes": "classes without a pixel are left out (cityscapes)",
@@ -127,14 +130,6 @@ def newest(found: Iterable[Measured], wanted: Wanted) -> list[Measured]:
     return sorted(chosen.values(), key=_column)
 
 
-def words_of(direction: Direction, subject: Subject) -> str:
-    """What is made of what, by the names of the domains, such as "labels -> photos"."""
-    domains = subject.run.info.dataset.get("domains")
-    names = domains if isinstance(domains, Mapping) else {}
-    source, target = direction.split("to")
-    return f"{names.get(source, source)} -> {names.get(target, target)}"
-
-
 def _column(each: Measured) -> tuple[int, str, bool]:
     """labels -> photo before photo -> labels, A -> B before B -> A where there are no labels."""
     kind = family(each.measure.protocol)
@@ -183,9 +178,16 @@ def _kind(record: Record, folder: Path) -> _Kind:
         ids = "\n".join(sorted(per_image))
         convention[IMAGES] = hashlib.sha256(ids.encode()).hexdigest()[:DIGEST_LETTERS]
     if family(record.protocol) == FOOLING:
-        convention["study"] = folder.resolve().name
+        convention |= _study(record, folder.resolve())
     said = json.dumps(convention, sort_keys=True)
     return _Kind(record.protocol, said, record.n, _size(record), record.metric not in LOWER_IS_BETTER)
+
+
+def _study(record: Record, folder: Path) -> dict[str, str]:
+    """Which study it is. Two may have folders of one name, and one may be copied: then its id says that it is one."""
+    study_id = record.extra.get("study")
+    apart = {STUDY_ID: study_id} if isinstance(study_id, str) and study_id else {STUDY_IN: str(folder.parent)}
+    return {STUDY: folder.name, **apart}
 
 
 def _size(record: Record) -> tuple[int, int] | None:
@@ -219,7 +221,7 @@ def _measure(kind: _Kind, records: Mapping[str, Record], direction: Direction, s
 
 
 def _title(record: Record, direction: Direction, subject: Subject) -> str:
-    words = str(record.extra.get("direction") or words_of(direction, subject))
+    words = str(record.extra.get("direction") or direction_words(subject.run.info.dataset, direction))
     kind = family(record.protocol)
     if kind == RECONSTRUCTION:
         return f"{words} -> {words.partition(' -> ')[0]}"
@@ -230,11 +232,11 @@ def _title(record: Record, direction: Direction, subject: Subject) -> str:
 def _facts(protocol: str, convention: Mapping[str, Any], record: Record) -> dict[str, str]:
     """What a reader wants to know of the measure, in the order of telling."""
     means = convention.get(ABSENT)
-    apart = ("scorer", "scorer_sha256", ABSENT, TRUTH, IMAGES)
+    apart = ("scorer", "scorer_sha256", ABSENT, TRUTH, IMAGES, LABELS, STUDY_ID, STUDY_IN)
     facts = {"protocol": f"{protocol}: {HOW[protocol]}" if protocol in HOW else protocol}
     facts |= {"scorer": _scorer(convention, record), "means": MEANS.get(str(means), str(means)) if means else ""}
-    facts |= {name: str(value) for name, value in convention.items() if name not in apart}
-    facts["intervals"] = record.interval or ""
+    facts |= {LABELS: str(convention.get(LABELS, "")), "intervals": record.interval or ""}
+    facts["choices"] = ", ".join(f"{name} {value}" for name, value in convention.items() if name not in apart)
     return {name: text for name, text in facts.items() if text}
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cgeval.compare.comparison import Direction, Measure, Subject
-from cgeval.compare.measures import ABSENT, NEWEST, SCORE, TRUTH, Measured, Wanted, family, measured, newest, words_of
+from cgeval.compare.measures import ABSENT, NEWEST, SCORE, TRUTH, Measured, Wanted, family, measured, newest
 from cgeval.records import Record, read_records
+from cgeval.runs import direction_words
 
 SHORT = {"AtoB": "ab", "BtoA": "ba"}
 OF_PHOTOS, AT = "fcn-score-", "classified at"
@@ -122,4 +123,4 @@ def _suits(each: Measured, like: Measure | None, wanted: Wanted) -> bool:
 
 
 def _arrow(each: MissingScore) -> str:
-    return each.measure.title if each.measure else words_of(each.direction, each.subject)
+    return each.measure.title if each.measure else direction_words(each.subject.run.info.dataset, each.direction)

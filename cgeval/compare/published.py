@@ -9,7 +9,6 @@ from cgeval.compare.comparison import Measure, Number, Row, Table
 
 FILE = Path(__file__).with_name("published.toml")
 PROTOCOL = "printed"
-UNSURE = "A number that is marked as unsure was read in one place only, and not yet in the paper itself."
 
 
 def published_tables() -> list[Table]:
@@ -26,14 +25,12 @@ def _table(facts: Mapping[str, Any]) -> Table:
         f"other images, {judge}: not to be compared digit by digit"
     )
     rows = tuple(Row(row["label"], "published", _numbers(row, facts)) for row in facts["row"])
-    unsure = any(number.unsure for row in rows for number in row.numbers.values())
-    groups = tuple(_measure(facts, place) for place in range(len(facts["groups"])))
-    return Table(title, groups, rows, (UNSURE,) if unsure else ())
+    return Table(title, tuple(_measure(facts, place) for place in range(len(facts["groups"]))), rows)
 
 
 def _measure(facts: Mapping[str, Any], place: int) -> Measure:
     told = {
-        "printed in": f"{facts['paper']}, arXiv {facts['arxiv']}, table {facts['tables'][place]}",
+        "printed in": facts["paper"],
         "over": f"{facts['dataset']}, {facts['over']}",
         "intervals": facts.get("intervals", ""),
     }

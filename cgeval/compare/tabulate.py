@@ -10,9 +10,9 @@ from typing import Any
 
 from cgeval.compare.best import best
 from cgeval.compare.comparison import Kind, Measure, Number, Row, Subject, Table
-from cgeval.compare.differences import RESAMPLES, Paired, corrected, differences, resample
+from cgeval.compare.differences import Paired, about_differences, corrected, differences, resample
 from cgeval.compare.measures import IMAGES, TRUTH, Measured, alike, family
-from cgeval.metrics import Resampled, interval_name
+from cgeval.metrics import Resampled
 
 Key = tuple[int, str]
 CEILING, SHUFFLED, NOISE = "Real images", "Shuffled images", "Noise"
@@ -197,8 +197,7 @@ def _standing_beside(each: Measured, metric: str) -> dict[str, Number]:
 
 def _about_differences(rows: Sequence[Row]) -> list[str]:
     count = sum(each.holm is not None for row in rows for each in row.differences.values())
-    method = f"Differences: paired {interval_name(RESAMPLES)}"
-    return [f"{method}; p-values corrected by Holm for the {count} of this table."] if count else []
+    return [about_differences(count)] if count else []
 
 
 def _traps(groups: Sequence[Group]) -> list[str]:

@@ -238,15 +238,25 @@ def _layers_for(settings: GatysSettings, name: str, layers: Sequence[str]) -> tu
         wanted = SQUEEZENET_STYLE if is_squeezenet else style
         style = tuple(layer for layer in wanted if layer in layers)
         if not style:
-            raise ConfigError(f"{name} has none of the layers {', '.join(wanted)}: set style_layers yourself.")
+            raise ConfigError(
+                f"{name} has none of the style layers {', '.join(wanted)}: set style_layers to some of "
+                f"{', '.join(layers)}."
+            )
         if style != settings.style_layers:
-            words.append(f"style layers are {', '.join(style)}, since {name} has no others of VGG-19's kind")
+            words.append(f"style layers are {', '.join(style)}: {_reason(is_squeezenet, layers)}")
     if "content_layer" not in settings.changed:
         wanted_one = SQUEEZENET_CONTENT if is_squeezenet else content
         content = wanted_one if wanted_one in layers else layers[-1]
         if content != settings.content_layer:
-            words.append(f"the content layer is {content}, since {name} has no {settings.content_layer}")
+            words.append(f"the content layer is {content}: {_reason(is_squeezenet, layers)}")
     return style, content, words
+
+
+def _reason(is_squeezenet: bool, layers: Sequence[str]) -> str:
+    """Why a preset's layers, which are VGG-19's, were not all taken."""
+    if is_squeezenet:
+        return "SqueezeNet's layers of about the same size as VGG-19's"
+    return f"the file ends at {layers[-1].replace('relu', 'conv')}, and layers up to there are used"
 
 
 def _filters(layer: str) -> int:

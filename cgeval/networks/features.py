@@ -63,12 +63,23 @@ class _Conv(_Step):
             return (y + self.bias.view(-1, 1, 1)).relu_()
         if self.reflects:
             x, padding = functional.pad(x, [padding] * 4, mode="reflect"), 0
+        right, bottom = self._beyond(x.shape[3]), self._beyond(x.shape[2])
+        if right or bottom:
+            x = functional.pad(x, [0, right, 0, bottom], mode="reflect")
         return functional.conv2d(x, self.weight, self.bias, self.stride, padding).relu_()
 
     def side(self, px: int) -> int:
         if self.reflects and px <= self.padding:
             return 0
-        return max(0, (px + 2 * self.padding - self.weight.shape[-1]) // self.stride + 1)
+        seen = px + self._beyond(px) + 2 * self.padding
+        return max(0, (seen - self.weight.shape[-1]) // self.stride + 1)
+
+    def _beyond(self, px: int) -> int:
+        """How many reflected pixels make the last window whole; without it, no feature would see the last pixels.
+
+        Of a stride of 2 without padding every second size has a last row and a last column that are in no window.
+        """
+        return (self.weight.shape[-1] - px - 2 * self.padding) % self.stride
 
     def _gains_by_winograd(self, x: Tensor) -> bool:
         """On a CPU, and with enough channels that products outweigh the cutting and joining of tiles.
@@ -318,7 +329,11 @@ def _vgg19_steps(source: FeatureWeights, pooling: str) -> dict[str, nn.Module]:
 
 
 def _squeezenet_steps(source: FeatureWeights, pooling: str) -> dict[str, nn.Module]:
-    """SqueezeNet 1.1: pooling after the first convolution and after the modules 3 and 5; none of these pads."""
+    """SqueezeNet 1.1: pooling after the first convolution and after the modules 3 and 5; none of these pads by zeros.
+
+    torchvision's first convolution leaves out the last row and column of an even size, and what is made by gradients
+    would keep them as they were; ours sees them, in a last window that one row of reflected pixels makes whole.
+    """
     made = source.convolutions
     steps: dict[str, nn.Module] = {"relu1": _Conv(*made["conv1"], stride=2)}
     for name in source.layers[1:]:

@@ -34,7 +34,7 @@ def score_lines(score: Score) -> list[str]:
 
 def _heading(score: Score) -> list[str]:
     job = score.job
-    info, (width, height) = job.run.info, job.size_px
+    width, height = job.size_px
     sizes = " and ".join(f"{w}x{h}" for w, h in sorted(score.line.measured.truth_sizes)[:2])
     facts = {
         "images": f"{job.image_set.name}: {len(job.items)} of {width}x{height} px, truth of {sizes} "
@@ -45,7 +45,13 @@ def _heading(score: Score) -> list[str]:
         "means": CONVENTIONS[score.sampling.convention],
     }
     lines = [line for key, text in facts.items() if text for line in _wrapped(text, f"  {key:11}")]
-    return [f"{job.run.path}  {info.method}, {job.direction}", *lines]
+    return [f"{job.run.path}  {_made(score)}, {job.direction}", *lines]
+
+
+def _made(score: Score) -> str:
+    """The row of the images: the method, and of a run with several sets of one direction which of them."""
+    variant = score.job.image_set.extra.get("variant")
+    return f"{score.line.name}, {variant}" if isinstance(variant, str) and variant else score.line.name
 
 
 def _way(job: Job) -> str:
@@ -80,7 +86,8 @@ def _numbers(score: Score) -> list[str]:
 def _number_row(line: Line, score: Score) -> tuple[str, ...]:
     cells = (with_interval(line.value(metric), line.intervals[metric]) for metric in METRICS)
     what = "the ceiling" if line.name == score.job.ceiling else ""
-    return (line.name, str(len(line.measured.ids)), *cells, what)
+    name = _made(score) if line is score.line else line.name
+    return (name, str(len(line.measured.ids)), *cells, what)
 
 
 def _classes(score: Score) -> list[str]:

@@ -23,11 +23,9 @@ from tqdm import tqdm
 from cgeval.datasets import Dataset, ImageFile, read_picture, with_way_out
 from cgeval.errors import ImageError, OutputError
 from cgeval.files import write_atomic
-from cgeval.images import Picture, ResizeFilter, distinct_colours, resize
+from cgeval.images import Picture, ResizeFilter, resize
+from cgeval.resizing import domain_filter, filter_for
 
-FLAT_COLOURS = 64
-FLAT_SHARE = 0.7  # label maps of 64 px and more have 0.8 to 1, photos of 64 grey levels 0.1 to 0.6
-LOOKED_AT = 8
 BUILDING = ".building-"
 ABANDONED_S = 24 * 3600
 
@@ -53,36 +51,19 @@ class DecodedImages:
 
 
 def load_for(files: Sequence[ImageFile], is_label_domain: bool, size_px: int) -> Load:
-    """Nearest for label maps, declared or recognised by few exact colours, bicubic (the reference's) for photos."""
-    return Load(size_px, "nearest" if is_label_domain or are_flat(files) else "bicubic")
+    """Of these pictures together: `cgeval.resizing.filter_for`; raises ImageError."""
+    try:
+        return Load(size_px, filter_for(files, declared=is_label_domain))
+    except ImageError as error:
+        raise with_way_out(error) from None
 
 
 def domain_load(dataset: Dataset, domain: str, size_px: int) -> Load:
-    """The `Load` of a whole domain, decided once by its first split, so that no image decides for itself.
-
-    dataset.toml declares label maps by label_domain = "A" or "B", and by "none" that no domain holds any.
-    """
-    if dataset.facts.get("label_domain") == "none":
-        return Load(size_px, "bicubic")
-    splits = (split.a if domain == "A" else split.b for split in dataset.splits.values())
-    return load_for(next((files for files in splits if files), ()), dataset.label_domain == domain, size_px)
-
-
-def are_flat(files: Sequence[ImageFile]) -> bool:
-    """Whether eight pictures from all over are losslessly stored, in few colours and in flat areas, as label maps are.
-
-    At most 64 colours each, and most pixels like their right neighbour: a dark photo may have as few colours, but
-    its sensor's noise makes neighbours differ.
-    """
-    looked_at = [files[i * len(files) // LOOKED_AT] for i in range(LOOKED_AT)] if len(files) > LOOKED_AT else files
-    lossless = all(file.path.suffix.lower() not in (".jpg", ".jpeg") for file in looked_at)
-    return bool(looked_at) and lossless and all(_is_flat(_picture_of(file)) for file in looked_at)
-
-
-def _is_flat(picture: Picture) -> bool:
-    alike = (picture[:, 1:] == picture[:, :-1]).all(axis=-1)
-    flat = alike.size == 0 or alike.mean() >= FLAT_SHARE
-    return bool(flat) and 1 < distinct_colours(picture, FLAT_COLOURS + 1) <= FLAT_COLOURS
+    """Of a whole domain: `cgeval.resizing.domain_filter`; raises ImageError."""
+    try:
+        return Load(size_px, domain_filter(dataset, domain))
+    except ImageError as error:
+        raise with_way_out(error) from None
 
 
 def _picture_of(file: ImageFile) -> Picture:

@@ -1,6 +1,7 @@
 """Commands for whoever runs a study: status, export, backup, purge-ids, password, links."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from cgeval.errors import ConfigError
 if TYPE_CHECKING:
     from study_server.sessions.study import Study
 
+SHORTEST, LONGEST = 8, 256  # characters of a password
 at = click.argument("study", type=click.Path(path_type=Path))
 url = click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address, if the study is there.")
 
@@ -33,18 +35,25 @@ def _opened(folder: Path, database_url: str | None) -> Iterator["Study"]:
 @at
 @url
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@click.option("--show-rates", is_flag=True, help="Fooling rates too, before all arms are complete. Nobody should peek.")
+@click.option(
+    "--show-rates", is_flag=True, help="Fooling rates too, before all arms are complete; this is written down."
+)
 def status(study: Path, database_url: str | None, as_json: bool, show_rates: bool) -> None:
     """How far a study is: arms, drop-outs, flags. It may be running."""
     from cgeval.tables import print_table
-    from study_server.operating.status import read_rates, read_status
+    from study_server.operating.status import read_rates, read_status, write_down_look
     from study_server.sessions.study import stamp
 
-    with _opened(study, database_url) as opened, opened.database.read() as found:
-        told = read_status(found, opened.manifest, opened.config, stamp(opened.clock()))
-        rates = read_rates(found) if show_rates or told.is_complete else {}
+    with _opened(study, database_url) as opened:
+        now = stamp(opened.clock())
+        with opened.database.read() as found:
+            told = read_status(found, opened.manifest, opened.config, now)
+            rates = read_rates(found) if show_rates or told.is_complete else {}
+        if show_rates and not told.is_complete:
+            write_down_look(opened.database, "rates_shown", now)
     if as_json:
-        click.echo(json.dumps(told.as_json() | ({"rates": rates} if rates else {}), indent=2))
+        shown = {arm: {"fooled": rate, "sessions": count} for arm, (rate, count) in rates.items()}
+        click.echo(json.dumps(told.as_json() | ({"rates": shown} if show_rates or told.is_complete else {}), indent=2))
         return
     head = ("arm", "done", "live", "wanted", "scored answers", *(("fooled (n)",) if rates else ()))
     rows = [
@@ -75,16 +84,27 @@ def _rate(rates: dict[str, tuple[float, int]], arm: str) -> str:
 @url
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the tables.")
 @click.option("--format", "wanted", type=click.Choice(["csv", "jsonl", "all"]), default="all", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 def export(study: Path, database_url: str | None, out: Path, wanted: str, overwrite: bool) -> None:
-    """Write sessions, trials and events as tables, with a codebook. The study may be running."""
+    """Write sessions, trials and events as tables, with a codebook. The study may be running.
+
+    Before all arms are complete that is written down: the tables tell who was fooled.
+    """
     from study_server.operating.export import FORMATS
     from study_server.operating.export import export as export_tables
+    from study_server.operating.status import read_status, write_down_look
+    from study_server.sessions.study import stamp
 
     formats = FORMATS if wanted == "all" else (wanted,)
     with _opened(study, database_url) as opened:
-        for file in export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite):
-            click.echo(file)
+        now = stamp(opened.clock())
+        files = export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite)
+        with opened.database.read() as found:
+            is_complete = read_status(found, opened.manifest, opened.config, now).is_complete
+        if not is_complete:
+            write_down_look(opened.database, "exported", now)
+    for file in files:
+        click.echo(file)
 
 
 @click.command()
@@ -98,7 +118,8 @@ def backup(study: Path, file: Path, database_url: str | None) -> None:
     with _opened(study, database_url) as opened:
         copy(opened.database, file)
     click.echo(
-        f"{file}: {file.stat().st_size / 1e6:.1f} MB. To restore it, stop the server and put it in place of study.db."
+        f"{file}: {file.stat().st_size / 1e6:.1f} MB. To restore it, stop the server, "
+        "remove study.db, study.db-wal and study.db-shm, and put the copy in place of study.db."
     )
 
 
@@ -109,28 +130,40 @@ def backup(study: Path, file: Path, database_url: str | None) -> None:
 def purge_ids(study: Path, database_url: str | None, yes: bool) -> None:
     """Forget who the participants were, once a study is over; the answers stay.
 
-    Identities are kept as keyed digests, so that nobody takes part twice; without them somebody could.
+    Identities are kept as keyed digests, so that nobody takes part twice; without them somebody could. Sessions
+    under way keep theirs, until they have been left for a day.
     """
     from study_server.operating.keeping import purge_identities
+    from study_server.sessions.lifecycle import expire
 
     with _opened(study, database_url) as opened:
-        if not yes and not click.confirm("Forget all identities of ended sessions? They cannot be had back."):
+        if not yes and not click.confirm(
+            "Forget the identities of all sessions that are not under way? They cannot be had back."
+        ):
             click.echo("Nothing was forgotten.")
             return
-        click.echo(f"{purge_identities(opened.database)} identities forgotten.")
+        expire(opened)
+        forgotten, kept = purge_identities(opened.database)
+    click.echo(f"{forgotten} identities forgotten.{f' {kept} stay: sessions under way.' if kept else ''}")
 
 
 @click.command()
 @at
-@click.option(
-    "--set", "wanted", prompt="New password (empty: draw one)", default="", hide_input=True, show_default=False
-)
-def password(study: Path, wanted: str) -> None:
+@click.option("--draw", is_flag=True, help="Do not ask: draw one and tell it once.")
+def password(study: Path, draw: bool) -> None:
     """Set the admin's password; a running server is to be started anew."""
-    from study_server.building.secrets import set_password
+    from study_server.building.secrets import read_secrets, set_password
+    from study_server.manifest import read_manifest
 
-    if wanted and len(wanted) < 8:
-        raise ConfigError("the password is shorter than 8 characters: choose a longer one.")
+    read_manifest(study)
+    read_secrets(study)
+    wanted = "" if draw else click.prompt("New password (empty: draw one)", "", hide_input=True, show_default=False)
+    if wanted and not SHORTEST <= len(wanted) <= LONGEST:
+        raise ConfigError(
+            f"the password has {len(wanted)} characters: {SHORTEST} to {LONGEST} are expected; choose another one."
+        )
+    if wanted and click.prompt("Again", "", hide_input=True, show_default=False) != wanted:
+        raise ConfigError("the two passwords differ, and the old one stays: try again.")
     chosen = wanted or secrets.token_urlsafe(12)
     set_password(study, chosen)
     click.echo("The password is set." if wanted else f"The admin's password, told this once: {chosen}")
@@ -139,21 +172,29 @@ def password(study: Path, wanted: str) -> None:
 @click.command()
 @at
 @click.argument("names", nargs=-1, required=True)
+@url
 @click.option("--base", default="http://127.0.0.1:8000", show_default=True, help="The study's address.")
-def links(study: Path, names: tuple[str, ...], base: str) -> None:
+def links(study: Path, names: tuple[str, ...], database_url: str | None, base: str) -> None:
     """Print a signed personal link for each of NAMES (or @FILE, a name a line); entry.platform is to be links."""
     from study_server.sessions.platforms import personal_link
 
+    if not re.match(r"https?://[^/?#\s]+[^?#\s]*$", base):
+        raise ConfigError(f"--base is {base!r}: an address is expected, such as https://study.example.org.")
     listed = [each for name in names for each in (_lines(Path(name[1:])) if name.startswith("@") else [name])]
-    with _opened(study, None) as opened:
+    with _opened(study, database_url) as opened:
         if opened.config.entry.platform != "links":
             raise ConfigError(f'{study} takes no personal links: build it with --set entry.platform="links".')
-        for name in listed:
-            click.echo(f"{name}\t{personal_link(base, opened, name)}")
+        signed = {name: personal_link(base, opened, name) for name in listed}
+    for name, link in signed.items():
+        click.echo(f"{name}\t{link}")
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        named = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read ({error}): a name a line is expected.") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigError(f"{file} cannot be read ({why}): a name a line is expected.") from None
+    if not named:
+        raise ConfigError(f"{file} is empty: a name a line is expected.")
+    return named

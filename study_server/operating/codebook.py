@@ -66,7 +66,11 @@ CODEBOOK: dict[str, dict[str, Column]] = {
     "events": {
         "session": Column("text", "As in sessions; empty for what concerns the study."),
         "at": Column("time", _TIME),
-        "kind": Column("text", "state, came_back, taken_over, second_look_refused, started, stopped, rates_shown."),
+        "kind": Column(
+            "text",
+            "state, came_back, taken_over, second_look_refused; of the study: started, stopped; rates_shown, exported: "
+            "before all arms were complete.",
+        ),
         "detail": Column("JSON", "More on it."),
     },
 }

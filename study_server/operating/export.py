@@ -24,14 +24,17 @@ from study_server.store.models import Answer, Event, Session, Trial
 
 FORMATS = ("csv", "jsonl")
 AT_ONCE = 1000  # rows
+FILES = {f"{table}.{kind}" for table in CODEBOOK for kind in FORMATS} | {"codebook.md", "codebook.json"}
 
 
 def export(
     database: Database, manifest: Manifest, out: Path, formats: tuple[str, ...], *, overwrite: bool
 ) -> list[Path]:
-    """Write the tables into the folder `out`, whole or not at all. Raises OutputError where that cannot be."""
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} is there already: name a new folder, or add --overwrite.")
+    """Write the tables into the folder `out`, whole or not at all. Raises OutputError where that cannot be.
+
+    overwrite: an export that is there already goes once the new one is whole; anything else never does.
+    """
+    _refuse_place(out, overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f"{LEFTOVER}{out.name}-", dir=out.parent))
@@ -39,14 +42,35 @@ def export(
         raise OutputError(f"{out.parent} cannot be written into ({error.strerror}): name another --out.") from None
     try:
         write_tables(database, manifest, work, formats)
-        if out.exists():
-            shutil.rmtree(out)
-        work.rename(out)
+        _put_in_place(work, out)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror}): name another --out.") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return sorted(out.iterdir())
+
+
+def _refuse_place(out: Path, overwrite: bool) -> None:
+    if not (out.exists() or out.is_symlink()):
+        return
+    if not overwrite:
+        raise OutputError(f"{out} is there already: name a new folder, or add --overwrite.")
+    if out.is_symlink() or not out.is_dir() or not {file.name for file in out.iterdir()} <= FILES:
+        raise OutputError(f"{out} is there already and is more than an export, so it stays: name a new folder.")
+
+
+def _put_in_place(work: Path, out: Path) -> None:
+    """The old export is out of the way for the moment of two renames."""
+    old = work.with_name(f"{work.name}-old")
+    if out.exists():
+        out.rename(old)
+    try:
+        work.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_tables(database: Database, manifest: Manifest, folder: Path, formats: tuple[str, ...]) -> None:

@@ -12,8 +12,8 @@ def progress(arm: Arm) -> Markup:
     whole = max(arm.wanted, arm.done + arm.live, 1)
     done, live = (WIDTH * count / whole for count in (arm.done, arm.live))
     return Markup(
-        '<svg class="bar" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
-        '<rect class="wanted" width="{w}" height="{h}" rx="3"/>'
-        '<rect class="done" width="{done:.1f}" height="{h}" rx="3"/>'
+        '<svg class="bar" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<rect class="wanted" width="{w}" height="{h}"/>'
+        '<rect class="done" width="{done:.1f}" height="{h}"/>'
         '<rect class="live" x="{done:.1f}" width="{live:.1f}" height="{h}"/></svg>'
     ).format(w=WIDTH, h=HEIGHT, done=done, live=live, label=f"{arm.done} done and {arm.live} live of {arm.wanted}")

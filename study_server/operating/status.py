@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from study_server.config import StudyConfig
 from study_server.manifest import Manifest
-from study_server.store.models import ENDED, LIVE, Answer, Session, Setting, Trial
+from study_server.store.engine import Database
+from study_server.store.models import ENDED, LIVE, Answer, Event, Session, Setting, Trial
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def read_status(found: Transaction, manifest: Manifest, config: StudyConfig, now
     }
     wanted = config.participants.per_algorithm
     arms = tuple(Arm(name, *by_arm.get(name, (0, 0)), wanted, answers.get(name, 0)) for name in manifest.arms)
-    states = dict(found.execute(select(Session.state, func.count()).group_by(Session.state)).tuples().all())
+    rows = found.execute(select(Session.state, func.count()).group_by(Session.state))
+    states = {state: int(count) for state, count in rows}
     running = found.scalar(select(Setting.value).where(Setting.name == "running")) != "no"
     return Status(running, arms, _in_order(states), _flags(found), found.scalar(select(func.count(Answer.id))) or 0)
 
@@ -95,6 +97,12 @@ def read_rates(found: Transaction) -> dict[str, tuple[float, int]]:
     )
     rows = found.execute(select(each.c.arm, func.avg(each.c.fooled), func.count()).group_by(each.c.arm))
     return {str(arm): (float(rate), int(count)) for arm, rate, count in rows}
+
+
+def write_down_look(database: Database, kind: Literal["rates_shown", "exported"], at: str) -> None:
+    """That somebody saw answers before all arms were complete: an event of the study, which its exports have."""
+    with database.write() as found:
+        found.add(Event(session_id=None, at=at, kind=kind, detail={}))
 
 
 def _in_order(states: Mapping[str, int]) -> dict[str, int]:

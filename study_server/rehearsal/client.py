@@ -54,15 +54,14 @@ class Measured:
     failed: dict[tuple[str, int], int] = field(default_factory=dict)
     elapsed_s: float = 0.0
 
-    def since(self, kind: str, begin_s: float) -> list[float]:
-        """Seconds of the requests that were asked from then on."""
-        return [
-            took for took, at in zip(self.seconds.get(kind, []), self.at.get(kind, []), strict=True) if at >= begin_s
-        ]
+    def between(self, kind: str, begin_s: float, end_s: float) -> list[float]:
+        """Seconds of the requests that were asked in that time."""
+        both = zip(self.seconds.get(kind, []), self.at.get(kind, []), strict=True)
+        return [took for took, at in both if begin_s <= at < end_s]
 
-    def percentile(self, kind: str, share: float, begin_s: float = 0.0) -> float:
+    def percentile(self, kind: str, share: float, begin_s: float = 0.0, end_s: float = float("inf")) -> float:
         """Seconds below which that share of requests stayed; 0 where there were none."""
-        times = sorted(self.since(kind, begin_s))
+        times = sorted(self.between(kind, begin_s, end_s))
         return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from study_server.sessions.assignment import assign, is_full, lease_from
 from study_server.sessions.identity import digest_of, identity_of, new_token
-from study_server.sessions.refusals import RefusedError, other_page, unknown_token, wrong_state
+from study_server.sessions.refusals import RefusedError, no_storage, other_page, unknown_token, wrong_state
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, view_of
 from study_server.store.engine import BusyError, StorageError
@@ -74,9 +74,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except StorageError:
-        raise RefusedError(
-            507, "storage", "The server cannot store anything at the moment. Please try again."
-        ) from None
+        raise no_storage() from None
     except BusyError:
         raise RefusedError(503, "busy", "The server is busy. Please try again.") from None
 
@@ -190,7 +188,8 @@ def expire(study: Study) -> int:
     """End the sessions that have been left for a day; returns how many. Places are free as soon as a lease is over."""
     limit = stamp(study.clock() - ABANDONED_AFTER)
     with writing(study) as found:
-        left = found.scalars(select(Session).where(Session.state.in_(LIVE), Session.lease_until < limit)).all()
+        away = select(Session).where(Session.state.in_(LIVE), Session.lease_until < limit)
+        left = found.scalars(away.with_for_update(skip_locked=True)).all()  # who is just coming back is not away
         for session in left:
             end(study, found, session, "ABANDONED")
         return len(left)

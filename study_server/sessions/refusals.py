@@ -22,3 +22,8 @@ def other_page() -> RefusedError:
 def wrong_state(state: str) -> RefusedError:
     """For a request that belongs to another state."""
     return RefusedError(409, "wrong_state", f"This session is in another place ({state}): ask where it is.")
+
+
+def no_storage() -> RefusedError:
+    """For what cannot be kept: the disk is full or broken."""
+    return RefusedError(507, "storage", "The server cannot store anything at the moment. Please try again.")

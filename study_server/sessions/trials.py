@@ -17,7 +17,7 @@ from study_server.sessions.assignment import lease_from
 from study_server.sessions.identity import digest_of
 from study_server.sessions.journal import line_of
 from study_server.sessions.lifecycle import new_code, writing_fast
-from study_server.sessions.refusals import RefusedError, other_page, unknown_token, wrong_state
+from study_server.sessions.refusals import RefusedError, no_storage, other_page, unknown_token, wrong_state
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, next_view
 from study_server.store.models import LIVE, Answer, Event, Session, Trial
@@ -30,12 +30,12 @@ _OF_TRIAL = tuple(
     for name in ("id", "position", "phase", "pair_id", "real_side", "asked", "token", "look", "looks")
 )
 _AT = (Trial.session_id == Session.id) & Trial.position.in_((bindparam("here"), bindparam("after")))
+_WHOSE = Session.token_sha256 == bindparam("digest")
+# PostgreSQL gives rows as they are now, not as they were when the wait for a lock began, for locked tables alone.
 _SESSION_AND_TRIALS = (
-    select(*_OF_SESSION, *_OF_TRIAL)
-    .outerjoin(Trial, _AT)
-    .where(Session.token_sha256 == bindparam("digest"))
-    .with_for_update(of=Session)
+    select(*_OF_SESSION, *_OF_TRIAL).join(Trial, _AT).where(_WHOSE).with_for_update(of=(Session, Trial))
 )
+_SESSION_ALONE = select(*_OF_SESSION).where(_WHOSE).with_for_update()
 _MOVE = (
     update(Session)
     .where(Session.id == bindparam("of"))
@@ -141,8 +141,7 @@ def answer(study: Study, token: str, client: str, position: int, given: Given) -
             _go_on(study, found, now, now.trials.get(position + 1))
         _move(found, now)
         reply = Answered(next_view(study, now, now.trials.get(now.position)), _feedback(trial, given))
-    if line is not None:
-        study.journal.add(line)
+    _write_down(study, line)
     return reply
 
 
@@ -178,16 +177,27 @@ def flags_of(exposure: Exposure, looks: int, measurements: Mapping[str, Any]) ->
 _LOOKS_ONLY = update(Trial).where(Trial.id == bindparam("of")).values(looks=bindparam("new_looks"))
 
 
+def _write_down(study: Study, line: Mapping[str, Any] | None) -> None:
+    """In the journal, or the page does not hear that its answer is kept, and sends it again."""
+    try:
+        if line is None:
+            study.journal.settle()
+        else:
+            study.journal.add(line)
+    except OSError:
+        raise no_storage() from None
+
+
 def _held(study: Study, found: Connection, token: str, client: str, position: int) -> Now:
     """The token's session, locked, its lease anew. A clock that was set back shortens no lease."""
-    rows = found.execute(
-        _SESSION_AND_TRIALS, {"digest": digest_of(token), "here": position, "after": position + 1}
-    ).all()
-    if not rows:
+    whose = {"digest": digest_of(token)}
+    rows = found.execute(_SESSION_AND_TRIALS, whose | {"here": position, "after": position + 1}).all()
+    session = rows[0] if rows else found.execute(_SESSION_ALONE, whose).one_or_none()
+    if session is None:
         raise unknown_token()
-    of_session, count = tuple(rows[0]), len(_OF_SESSION)
-    trials = {row.trial_position: Asked(*row[count:]) for row in rows if row.trial_id is not None}
-    now = Now(**dict(zip(_NAMES, of_session[:count], strict=True)), trials=trials)
+    count = len(_OF_SESSION)
+    trials = {row.trial_position: Asked(*row[count:]) for row in rows}
+    now = Now(**dict(zip(_NAMES, session[:count], strict=True)), trials=trials)
     if now.client != client:
         raise other_page()
     if now.state in LIVE:

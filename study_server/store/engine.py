@@ -36,7 +36,10 @@ class StorageError(Exception):
 
 
 class BusyError(Exception):
-    """The database is held by another process for longer than one waits. Nothing was stored."""
+    """The database is held by another process for longer than one waits, or its server is away.
+
+    Nothing was stored; or, where the connection broke in the very commit, all of it: asking again is safe.
+    """
 
 
 class Database:
@@ -46,16 +49,19 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(writes=True)
-        self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.is_file = self.is_sqlite and url.database not in (None, "", ":memory:")
+        self.is_sqlite = self.is_file = url.get_backend_name() == "sqlite"
+        # SQLite's readers see one moment in any case.
+        self._reader = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         # Whoever waits for SQLite's own lock polls; in these two queues, of threads and of processes, nobody has to.
         self._threads = threading.Lock()
-        self._processes = os.open(f"{url.database}.turn", os.O_RDWR | os.O_CREAT, 0o600) if self.is_file else None
+        self._processes = os.open(f"{url.database}.turn", os.O_RDWR | os.O_CREAT, 0o600) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A snapshot; nothing that is changed in it stays."""
-        with _told(), Transaction(self.engine, expire_on_commit=False) as found:
+        with _told(), Transaction(self._reader, expire_on_commit=False) as found:
             try:
                 yield found
             finally:
@@ -68,6 +74,7 @@ class Database:
         Raises StorageError or BusyError, after which nothing is stored.
         """
         with _told(), self._turn(), Transaction(self._writer, expire_on_commit=False) as found:
+            found.connection()  # begins now, not at the first statement
             yield found
             found.commit()
 
@@ -83,7 +90,26 @@ class Database:
         with _told(), self._turn(), self._writer.connect() as found, found.begin():
             yield found
 
-    def lock_assignment(self, found: Transaction) -> None:
+    @contextmanager
+    def rebuilding(self) -> Iterator[Connection]:
+        """As `writing`, for migrations: SQLite lets a table be made anew although rows of others refer to it."""
+        with _told(), self._turn(), self._writer.connect() as found:
+            if not self.is_sqlite:
+                with found.begin():
+                    yield found
+                return
+            found.connection.cursor().execute("PRAGMA foreign_keys=OFF")  # in a transaction it would do nothing
+            try:
+                with found.begin():
+                    yield found
+                    if found.execute(text("PRAGMA foreign_key_check")).first() is not None:
+                        raise RunError(
+                            f"{self.url.render_as_string()} would lose rows by its migration: it stays as it is."
+                        )
+            finally:
+                found.connection.cursor().execute("PRAGMA foreign_keys=ON")
+
+    def lock_assignment(self, found: Transaction | Connection) -> None:
         """Let no other transaction assign until this one has ended."""
         if not self.is_sqlite:
             found.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
@@ -117,15 +143,13 @@ def open_database(folder: Path, url: str | None = None) -> Database:
     from study_server.store.migrate import bring_up_to_date
 
     parsed = parse_url(folder, url)
-    database = Database(parsed)
-    try:
-        bring_up_to_date(database, folder)
-    except (OperationalError, DatabaseError) as error:
-        database.close()
-        raise _unopened(parsed, error) from None
-    except BaseException:
-        database.close()
-        raise
+    with _opening(parsed):
+        database = Database(parsed)
+        try:
+            bring_up_to_date(database, folder)
+        except BaseException:
+            database.close()
+            raise
     return database
 
 
@@ -141,12 +165,14 @@ def parse_url(folder: Path, url: str | None) -> URL:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigError(f"--database-url is of {parsed.drivername!r}: sqlite or postgresql is expected.")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigError("--database-url names no file: sqlite:////FOLDER/NAME.db is expected.")
     return parsed
 
 
 def claim(database: Database, study_id: str) -> None:
     """Write whose database it is, once; raises RunError where it is another study's."""
-    with database.write() as found:
+    with _opening(database.url), database.write() as found:
         database.lock_assignment(found)
         owner = found.scalar(select(Setting.value).where(Setting.name == "study_id"))
         if owner is None:
@@ -166,7 +192,7 @@ def _engine(url: URL) -> Engine:
         # The driver would begin transactions by itself, and not immediate ones.
         options["connect_args"]["isolation_level"] = None
     else:
-        options["pool_pre_ping"] = True
+        options["isolation_level"] = "READ COMMITTED"  # whatever the server's default is: locked rows are read anew
     try:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ModuleNotFoundError):
@@ -199,13 +225,19 @@ def _told() -> Iterator[None]:
         said = str(getattr(error, "orig", error)).lower()
         if any(words in said for words in STORAGE):
             raise StorageError(said) from error
-        if any(words in said for words in BUSY):
+        is_away = isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error)
+        if is_away or any(words in said for words in BUSY):
             raise BusyError(said) from error
         raise
 
 
-def _unopened(url: URL, error: Exception) -> OutputError:
-    said = str(getattr(error, "orig", error)).strip().splitlines()[0]
-    return OutputError(
-        f"the database {url.render_as_string()} cannot be opened ({said}): see that it is there and may be written."
-    )
+@contextmanager
+def _opening(url: URL) -> Iterator[None]:
+    """What keeps a database from being opened, in one sentence."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.Error, StorageError, BusyError, OSError) as error:
+        said = next(iter(str(getattr(error, "orig", error)).strip().splitlines()), type(error).__name__)
+        raise OutputError(
+            f"the database {url.render_as_string()} cannot be opened ({said}): see that it is there and may be written."
+        ) from None

@@ -31,10 +31,10 @@ def bring_up_to_date(database: Database, folder: Path) -> None:
         _copy(Path(str(database.url.database)), folder / f"{SQLITE}.before-{newest}")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with database.write() as found:
+    with database.rebuilding() as found:
         database.lock_assignment(found)
-        config.attributes["connection"] = found.connection()
-        if now is None and "sessions" in inspect(found.connection()).get_table_names():
+        config.attributes["connection"] = found
+        if now is None and "sessions" in inspect(found).get_table_names():
             return  # another server has just made them
         command.upgrade(config, "head")
 

@@ -23,8 +23,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.operating.export import FORMATS, write_tables
 from study_server.operating.figures import progress
-from study_server.operating.status import Status, read_rates, read_status
-from study_server.sessions.lifecycle import set_running, writing
+from study_server.operating.status import Status, read_rates, read_status, write_down_look
+from study_server.sessions.lifecycle import set_running
 from study_server.sessions.study import Study, stamp
 from study_server.store.models import Answer, Event, Session, Trial
 from study_server.web import logs
@@ -32,12 +32,13 @@ from study_server.web import logs
 Page = Callable[..., Any]
 HOURS = 8
 TRIES, WITHIN_S = 10, 60.0  # wrong passwords, over all who try
-LISTED = 200
+LISTED, NEWEST = 200, 10  # sessions, events
 
 
 def blueprint(study: Study) -> Blueprint:
     """Everything under /admin."""
     pages = Blueprint("admin", __name__, url_prefix="/admin")
+    pages.add_app_template_filter(_moment, "moment")
     wrong: deque[float] = deque(maxlen=TRIES)
 
     @pages.get("/login")
@@ -51,7 +52,7 @@ def blueprint(study: Study) -> Blueprint:
         if not check_password_hash(study.secrets.admin_hash, request.form.get("password", "")[:256]):
             wrong.append(time.monotonic())
             logs.note("admin_refused")
-            return _login_again(study, "That is not the password; `study-server password STUDY` sets a new one.", 403)
+            return _login_again(study, "That is not the password.", 403)
         session.clear()
         session.update(admin=True, since=time.time(), csrf=secrets.token_urlsafe(24))
         logs.note("admin_entered")
@@ -84,17 +85,16 @@ def blueprint(study: Study) -> Blueprint:
     @_guarded
     def live() -> Response:
         with study.database.read() as found:
-            status = _status(study, found)
+            status, events = _status(study, found), _events(found)
         bars = {arm.name: str(progress(arm)) for arm in status.arms}
-        return jsonify(status=status.as_json(), bars=bars)
+        return jsonify(status=status.as_json(), bars=bars, events=events)
 
     @pages.post("/rates")
     @_guarded
     def rates() -> AnyResponse:
+        if request.form.get("show") == "yes":
+            write_down_look(study.database, "rates_shown", stamp(study.clock()))
         session["rates"] = request.form.get("show") == "yes"
-        if session["rates"]:
-            with writing(study) as found:
-                found.add(Event(session_id=None, at=stamp(study.clock()), kind="rates_shown", detail={}))
         return redirect(url_for("admin.dashboard"))
 
     @pages.post("/running")
@@ -116,7 +116,7 @@ def blueprint(study: Study) -> Blueprint:
         with study.database.read() as found:
             one = found.scalar(select(Session).where(Session.public_id == public_id))
             if one is None:
-                return render_template("error.html", status=404, sentence="There is no such session."), 404
+                return _sentence(study, "There is no such session.", 404)
             events = found.scalars(select(Event).where(Event.session_id == one.id).order_by(Event.id)).all()
             asked = found.execute(
                 select(Trial, Answer)
@@ -138,6 +138,10 @@ def blueprint(study: Study) -> Blueprint:
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for file in sorted(Path(name).iterdir()):
                     archive.write(file, file.name)
+        with study.database.read() as found:
+            is_complete = _status(study, found).is_complete
+        if not is_complete:
+            write_down_look(study.database, "exported", stamp(study.clock()))
         reply = Response(packed.getvalue(), mimetype="application/zip")
         reply.headers["Content-Disposition"] = f'attachment; filename="study-{study.manifest.study_id}.zip"'
         return reply
@@ -158,7 +162,8 @@ def _guarded(page: Page) -> Page:
         token = request.form.get("csrf", "")
         if request.method == "POST" and not compare_digest(token.encode(), str(session.get("csrf")).encode()):
             logs.mark("csrf")
-            return render_template("error.html", status=403, sentence="This form is too old: load the page again."), 403
+            told = {"title": "Admin", "sentence": "This form is too old: load the page again."}
+            return render_template("admin/told.html", **told), 403
         return page(*arguments, **named)
 
     return guarded
@@ -172,12 +177,24 @@ def _status(study: Study, found: Any) -> Status:
     return read_status(found, study.manifest, study.config, stamp(study.clock()))
 
 
-def _events(found: Any) -> list[tuple[Event, str | None]]:
-    """The newest, each with its session's number."""
+def _events(found: Any) -> list[dict[str, Any]]:
+    """The newest, each with its session's number, in words."""
     rows = found.execute(
-        select(Event, Session.public_id)
+        select(Event.at, Event.kind, Event.detail, Session.public_id)
         .outerjoin(Session, Session.id == Event.session_id)
         .order_by(Event.id.desc())
-        .limit(12)
+        .limit(NEWEST)
     )
-    return [(event, public_id) for event, public_id in rows]
+    return [
+        {"at": at, "shown": _moment(at), "what": detail.get("state", kind.replace("_", " ")), "session": public_id}
+        for at, kind, detail, public_id in rows
+    ]
+
+
+def _moment(at: str) -> str:
+    """A time for people: to the second, UTC."""
+    return at[:19].replace("T", " ")
+
+
+def _sentence(study: Study, sentence: str, status: int) -> tuple[str, int]:
+    return render_template("admin/told.html", title=study.config.about.title, sentence=sentence), status

@@ -22,16 +22,18 @@ SENTENCES = {
 CODES = {400: "bad_request", 404: "not_found", 405: "wrong_method", 413: "too_large", 415: "bad_request"}
 
 
-def create_app(study: Study) -> Flask:
-    """For one study; any number of threads may serve it."""
+def create_app(study: Study, *, secure: bool = False) -> Flask:
+    """For one study; any number of threads may serve it. secure: the admin's cookie is sent over TLS alone."""
     app = Flask(__name__)
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY,
-        SECRET_KEY=study.secrets.link_key,
+        # With another password, whoever entered with the old one is out.
+        SECRET_KEY=study.secrets.link_key + study.secrets.admin_hash.encode(),
         SESSION_COOKIE_NAME="study_admin",
         SESSION_COOKIE_PATH="/admin",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SECURE=secure,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.session_interface = _AdminSessions()
@@ -60,8 +62,8 @@ class _AdminSessions(SecureCookieSessionInterface):
 def health(study: Study) -> tuple[Response, int]:
     """200 where a participant would be served: the database answers, and can be written to."""
     try:
-        with study.database.write():
-            pass
+        with study.database.write() as found:
+            found.connection().exec_driver_sql("SELECT 1")
     except Exception as error:
         logs.note("unhealthy", error=type(error).__name__)
         return jsonify(status="unwell"), 503

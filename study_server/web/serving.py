@@ -1,16 +1,17 @@
 """A study goes in; it is served until somebody says stop, and then every request that had begun is answered.
 
-One parent listens and looks after its workers: processes of one thread each, since threads of one Python get in each
-other's way, and since SQLite's commits are waited for. A worker that dies is replaced; workers end with their parent.
+One parent listens and looks after its workers: processes of one thread each, which answer what they hear in turn, since
+threads of one Python get in each other's way (benchmarks/study_load.py: handing each request to a thread of waitress's
+own takes a quarter of the answers a second). A worker that dies is replaced; workers end with their parent.
 """
 
 import contextlib
-import logging
 import os
 import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from study_server.web.factory import create_app
 
 BACKLOG, CONNECTIONS = 1024, 4000
 EXPIRE_EVERY_S, LOOK_EVERY_S = 30.0, 0.2
+HEAR_S = 30.0  # at most, without anybody who says anything
 PATIENCE_S = 30  # for requests that have begun, once it is to stop
 
 
@@ -129,27 +131,58 @@ def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int
 
 def _answer(serving: Serving, listening: socket.socket) -> None:
     study = open_study(serving.folder, serving.database_url, fill_up=False)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait their turn is no news
     proxy: dict[str, Any] = {}
     if serving.trust_proxy:
         proxy = {"trusted_proxy": "*", "trusted_proxy_headers": "x-forwarded-proto x-forwarded-host"}
-    server = create_server(
-        create_app(study),
+    turn = _Turn()
+    server: Any = create_server(
+        create_app(study, secure=serving.trust_proxy),
         sockets=[listening],
         threads=1,
         connection_limit=CONNECTIONS,
         channel_timeout=120,
+        outbuf_high_watermark=1 << 40,  # nobody else could send what a reply would wait for
         ident=None,
         clear_untrusted_proxy_headers=True,
+        _dispatcher=turn,  # type: ignore[arg-type]
         **proxy,
     )
     try:
         with contextlib.suppress(_StoppedError):
-            server.run()
+            while True:
+                server.asyncore.loop(timeout=HEAR_S, map=server._map, use_poll=True, count=1)
+                turn.take()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        server.task_dispatcher.shutdown(cancel_pending=False, timeout=PATIENCE_S)
+        turn.take()
+        server.asyncore.loop(timeout=0, map=server._map, use_poll=True, count=1)
         study.close()
+
+
+class _Turn:
+    """In the place of waitress's threads: requests that were heard whole wait here until they are answered."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Any] = deque()
+
+    def set_thread_count(self, count: int) -> None:
+        """There are none."""
+
+    def add_task(self, channel: Any) -> None:
+        """Answer it when it is its turn."""
+        self.waiting.append(channel)
+
+    def take(self) -> None:
+        """Answer all that wait, and what came in behind them on the same connections."""
+        while self.waiting:
+            try:
+                self.waiting.popleft().service()
+            except Exception as error:
+                logs.failure("connection", error)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: int = 5) -> bool:  # noqa: ARG002
+        """Nothing to end."""
+        return False
 
 
 def _leave_with_parent(reader: int) -> None:

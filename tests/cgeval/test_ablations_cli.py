@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cgeval.cli import main
+from cgeval.compare.making import ablations, steps
 from cgeval.compare.making import plan as making
-from cgeval.compare.making import steps
 from cgeval.compare.making.ablations import OBJECTIVES
 from cgeval.compare.making.plan import FILES
+from cgeval.errors import RunError
 from cgeval.runs import Run
 from tests.cgeval.compare import stand_in
 from tests.cgeval.compare.runs_with_records import IDS, a_run, write_streets
@@ -27,9 +28,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(steps, "run_program", stand_in.run_program)
     monkeypatch.setattr(making, "timed", stand_in.timed)
+    monkeypatch.setattr(ablations, "asked", configs)
     write_streets(tmp_path / "streets", IDS[:4])
     write_header(tmp_path / "scorers" / "camvid")
     return tmp_path
+
+
+def configs(command: tuple[str, ...]) -> bytes:
+    """In the place of `cyclegan configs NAME`."""
+    if command[2] != "small":
+        raise RunError(f"no ready configuration {command[2]!r}; there is small.")
+    return b'translator = "cyclegan"'
 
 
 @pytest.fixture
@@ -53,7 +62,7 @@ def log() -> list[str]:
 def test_typed_with_a_configuration(place, cgeval):
     code, out, err = cgeval(*TYPED)
     assert code == 0, err
-    assert "To do: 20 steps, about 5.0 min and what the others take." in err
+    assert "To do: 20 steps, about 4.1 min and what the others take." in err
     for words in ("CycleGAN", "Cycle alone", "GAN alone", "GAN + forward cycle", "GAN + backward cycle"):
         assert words in out
     for words in ("labels -> photo", "photo -> labels", "reconstruction error"):
@@ -112,7 +121,18 @@ def test_a_plan_shows_what_is_there(place, cgeval):
     shutil.rmtree("runs/small-gan_alone")
     code, out, err = cgeval(*TYPED, "--dry-run")
     assert (code, out) == (0, "")
-    assert err.count("  there  train ") == 4
+    lines = err.splitlines()
+    assert lines[0] == "Measuring how long it takes here to train GAN alone ..."
+    assert [line.split()[0] for line in lines[2:18]] == ["there"] * 8 + [
+        "1.",
+        "cyclegan",
+        "2.",
+        "cyclegan",
+        "3.",
+        "cgeval",
+        "4.",
+        "cyclegan",
+    ]
     assert "     1.  train GAN alone (about 60 s)" in err
     assert len(log()) == 20
 
@@ -130,6 +150,8 @@ def test_nobody_to_ask_is_one_sentence(place, cgeval):
     ("words", "sentence"),
     [
         (["small"], "small names no dataset: add --data DIR."),
+        (["smal", "--data", "streets"], "smal is neither a file nor a run: no ready configuration 'smal'"),
+        (["small", "--data", "streets", "--split", "nonsense"], "no split 'nonsense'; there: "),
         (["small", "--data", "nothing"], "nothing is not there"),
         (["runs/none", "--data", "streets", "--tables", "streets/dataset.toml"], "and a folder is expected"),
         (["small", "--data", "streets", "--rows", "none.txt"], "none.txt is not there"),
@@ -150,3 +172,12 @@ def test_a_run_of_another_objective_is_refused(place, cgeval):
     code, _, err = cgeval("ablations", "runs/gan", "--yes")
     assert code == 2
     assert "ablations are made of a CycleGAN of the full objective" in err
+
+
+def test_without_a_scorer_the_plan_says_before_any_training_how_to_make_one(place, cgeval):
+    shutil.rmtree(place / "scorers")
+    code, _, err = cgeval(*TYPED, "--dry-run")
+    assert code == 0
+    told = err[err.index("Not scored, labels -> photo: ") :]
+    assert f"`cgeval scorer train {place / 'streets'} scorers/streets`" in told
+    assert log() == []

@@ -21,7 +21,7 @@ from cgeval import runs
 from cgeval.errors import RunBusyError, RunError, SchemaError, SealError
 from cgeval.images import read_rgb
 from cgeval.records import current, read_records
-from cgeval.runs import ImageSet, Row, Run, RunInfo, find_runs
+from cgeval.runs import ImageSet, Row, Run, RunInfo, direction_words, find_runs
 from tests.golden import make_run
 
 GREY = np.full((2, 3, 3), 128, dtype=np.uint8)
@@ -493,6 +493,22 @@ def test_a_copied_set_does_not_shadow_the_one_whose_name_it_bears(run):
     shutil.copytree(image_set.path, image_set.path.with_name("backup"))
     with pytest.raises(RunError, match="is the set 'test_AtoB' in a folder of another name"):
         run.image_sets()
+
+
+# Directions
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"label_domain": "A", "domains": {"A": "maps", "B": "views"}}, ("labels -> photo", "photo -> labels")),
+        ({"label_domain": "B", "domains": {"A": "photos", "B": "x"}}, ("photo -> labels", "labels -> photo")),
+        ({"label_domain": None, "domains": {"A": "horse", "B": "zebra"}}, ("horse -> zebra", "zebra -> horse")),
+        ({}, ("A -> B", "B -> A")),
+    ],
+)
+def test_directions_are_called_by_what_is_made_of_what(facts, words):
+    assert tuple(direction_words(facts, direction) for direction in ("AtoB", "BtoA")) == words
 
 
 # Many runs

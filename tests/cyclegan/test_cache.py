@@ -18,11 +18,11 @@ from cgeval.datasets import ImageFile, open_dataset, read_picture
 from cgeval.errors import ImageError, OutputError
 from cgeval.images import to_network
 from cgeval.labels import label_set
+from cgeval.resizing import are_flat
 from cyclegan.data import cache
 from cyclegan.data.cache import (
     DecodedImages,
     Load,
-    are_flat,
     cached_images,
     decode,
     domain_load,
@@ -174,47 +174,12 @@ def test_label_maps_gain_no_colour_by_resizing(tmp_path, size_px):
     assert not colours_in(decode(file, Load(size_px, "bicubic"))) <= colours_in(label_map(0))
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp"])
-def test_label_maps_are_recognised_in_every_lossless_format(tmp_path, suffix):
-    options = {"lossless": True} if suffix == "webp" else {}
-    assert are_flat([save(tmp_path / f"{i}.{suffix}", label_map(i), **options) for i in range(10)])
-
-
 @pytest.mark.parametrize("size_px", [32, 64, 128])
 def test_street_maps_are_recognised_at_every_size_and_photos_are_not(tmp_path, size_px):
     pairs = [street(0, "train", i, size_px) for i in range(8)]
     maps = [save(tmp_path / f"m{i}.png", label_set("cityscapes").colours_of(ids)) for i, (_, ids) in enumerate(pairs)]
     assert are_flat(maps)
     assert not are_flat([save(tmp_path / f"p{i}.png", photo) for i, (photo, _) in enumerate(pairs)])
-
-
-def test_camvids_maps_are_recognised_and_its_photos_are_not(shared_data):
-    for name, expected in (("label", True), ("photo", False)):
-        paths = sorted((shared_data / "camvid" / "train" / name).iterdir())
-        assert are_flat([ImageFile(path.stem, path) for path in paths]) is expected
-
-
-@pytest.mark.parametrize("levels", [16, 32, 64])
-def test_dark_photos_of_few_grey_levels_are_not_label_maps(shared_data, tmp_path, levels):
-    """A thermal or night photo may use 64 of the 256 levels; nearest would make it rough."""
-    paths = sorted((shared_data / "camvid" / "train" / "photo").iterdir())[::40]
-    dark = [np.asarray(Image.open(path).convert("L")) // (256 // levels) for path in paths]
-    assert all(len(np.unique(picture)) <= 64 for picture in dark)
-    assert not are_flat([save(tmp_path / f"{i}.png", picture) for i, picture in enumerate(dark)])
-
-
-def test_a_few_flat_pictures_at_the_beginning_do_not_decide(tmp_path):
-    """Medical slices and videos begin nearly empty."""
-    flat = [save(tmp_path / f"{i:02d}.png", label_map(i)) for i in range(10)]
-    assert are_flat(flat)
-    assert not are_flat(flat + [save(tmp_path / f"{i:02d}.png", noise(i)) for i in range(10, 40)])
-
-
-def test_jpeg_and_pictures_of_one_colour_are_no_label_maps(tmp_path):
-    assert not are_flat([save(tmp_path / "m.jpg", label_map(0))])
-    assert not are_flat([save(tmp_path / "black.png", np.zeros((9, 9, 3), np.uint8))])
-    assert not are_flat([save(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))])
-    assert not are_flat([])
 
 
 def test_declared_label_maps_are_never_interpolated_whatever_they_look_like(tmp_path):

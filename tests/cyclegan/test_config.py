@@ -136,7 +136,7 @@ def test_changes_are_typed_and_named():
         ("optimiser.batch_size=many", ["optimiser.batch_size", "'many'"]),
         ("objective.gan=hinge", ["objective.gan", "least_squares"]),
         ("data.crop_px=999", ["crop_px 999", "load_px"]),
-        ("data.crop_px=66", ["multiple of 4"]),
+        ("data.crop_px=66", ["multiple of 4", "64 and 68 work"]),
         ("networks.generator=unet256", ["unet256", "multiple of 256"]),
         ("nonsense", ["section.key=value"]),
         ("=1", ["section.key=value"]),

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from cgeval.errors import ConfigError, DataError, LayoutError, RunError, SealError
 from cgeval.images import read_rgb, resize
-from cgeval.metrics import Interval
+from cgeval.metrics import Interval, bootstrap_mean
 from cgeval.records import current, read_records
 from cgeval.runs import Run
 from cyclegan.config import TrainConfig
-from cyclegan.reconstruct import bootstrap_mean, direction_words, plan_back, reconstruct, write_results
+from cyclegan.reconstruct import plan_back, reconstruct, write_results
 from cyclegan.translate import load_generators
 from tests.cyclegan.test_translate import LIVELY, PIX2PIX, UNET, Fixed, Same, make_run, translate
 
@@ -179,19 +179,6 @@ def test_one_image_has_a_record_without_an_interval(run, images):
     sealed(run, "test_AtoB", {"a0": squashed(images / "testA" / "a0.png")})
     record = write_results(run, [reconstruct(plan_back(run, "test")[0])])[0]
     assert (record.n, record.low, record.high, record.interval) == (1, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("facts", "words"),
-    [
-        ({"label_domain": "A", "domains": {"A": "maps", "B": "views"}}, ("labels -> photo", "photo -> labels")),
-        ({"label_domain": "B", "domains": {"A": "photos", "B": "x"}}, ("photo -> labels", "labels -> photo")),
-        ({"label_domain": None, "domains": {"A": "horse", "B": "zebra"}}, ("horse -> zebra", "zebra -> horse")),
-        ({}, ("A -> B", "B -> A")),
-    ],
-)
-def test_directions_are_called_as_the_other_records_call_them(facts, words):
-    assert tuple(direction_words(facts, direction) for direction in ("AtoB", "BtoA")) == words
 
 
 def test_a_run_that_knows_nothing_of_its_dataset_learns_it_from_the_folder(small, images, tmp_path):

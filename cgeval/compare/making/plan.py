@@ -7,7 +7,7 @@ goes on when it is asked for again: what is there is recognised from the files.
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +29,15 @@ FILES = (REPORT, "table.md", "table.tex", "numbers.csv", "comparison.json")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, in order. runs: that the baselines are, or will be; notes: what stays unmeasured, and why."""
+    """What is to be done, in order. runs: that the baselines are, or will be; notes: what stays unmeasured, and why.
+
+    is_scored: whether any direction is scored, or will be.
+    """
 
     steps: tuple[Step, ...] = ()
     runs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    is_scored: bool = True
 
     @property
     def left(self) -> list[Step]:
@@ -70,23 +74,24 @@ def plan_comparison(
     first, *others = _candidates(subjects, baselines, like)
     measured = measuring(first, others, like.split, wish)
     making = tuple(step for baseline in baselines for step in baseline.steps)
-    return Plan((*making, *measured.steps), tuple(each.path for each in baselines), measured.notes)
+    return Plan((*making, *measured.steps), tuple(each.path for each in baselines), measured.notes, measured.is_scored)
 
 
 def make(plan: Plan, consent: Consent, say: Say) -> bool:
     """Do what is left of the plan, once the user agrees; False where the user does not, or only wants to look.
 
-    What measures is not asked about. Raises ConfigError where nobody can be asked, and what `run_steps` raises.
+    What measures is not asked about. Who would get no score at all has to say yes, and not only to press Enter. Raises
+    ConfigError where nobody can be asked, and what `timed` and `run_steps` raise.
     """
     asks = any(step.is_making for step in plan.left)
     if asks and not (consent.yes or consent.look or sys.stdin.isatty()):
         raise ConfigError(_unasked(plan))
     if asks or consent.look:
         plan = replace(plan, steps=_timed(plan.steps, say))
-        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps), *plan.notes]))
+        say("\n".join([f"To do: {total_words(plan.steps)}.", *plan_lines(plan.steps), *_unscored_lines(plan)]))
     if consent.look:
         return False
-    if asks and not consent.yes and not click.confirm("Go on?", default=True, err=True):
+    if asks and not consent.yes and not click.confirm("Go on?", default=plan.is_scored, err=True):
         say("Nothing was made.")
         return False
     run_steps(plan.steps, again=consent.again, say=say)
@@ -154,32 +159,40 @@ def _candidates(subjects: Sequence[Subject], baselines: Sequence[Baseline], like
 
 
 def _timed(steps: Sequence[Step], say: Say) -> tuple[Step, ...]:
-    """With their times, as the commands' own dry runs measure them; that takes seconds for each.
+    """With their times, as the commands' own dry runs measure them; of steps that are alike by the one with most work.
 
-    Trainings that differ in the objective alone are measured once, by the first of them: they see the same images, and
-    what one leaves out is less than what a measurement of seconds is off by.
+    A measurement takes seconds, so it is said what is measured.
     """
-    if any(step.can_be_timed for step in steps):
-        say("Measuring how long that will take here ...")
-    known: dict[tuple[str, ...], float | None] = {}
-    told = []
-    for step in steps:
-        alike = _but_for_objective(step)
-        each = replace(step, seconds=known[alike]) if alike in known else timed(step)
-        if step.can_be_timed:
-            known.setdefault(alike, each.seconds)
-        told.append(each)
-    return tuple(told)
+    paces: dict[str, float | None] = {}
+    measured: dict[int, Step] = {}
+    for i in sorted(range(len(steps)), key=lambda i: -steps[i].work):
+        step = steps[i]
+        if not step.can_be_timed or step.alike in paces:
+            continue
+        say(f"Measuring how long it takes here to {step.title} ...")
+        measured[i] = timed(step)
+        if step.alike:
+            seconds = measured[i].seconds
+            paces[step.alike] = seconds / step.work if seconds is not None and step.work else None
+    return tuple(measured.get(i, _at_pace(step, paces)) for i, step in enumerate(steps))
 
 
-def _but_for_objective(step: Step) -> tuple[str, ...]:
-    """The command of a training without its run and objective; any other as it is."""
-    words = step.command
-    if words[:2] != ("cyclegan", "train") or "--resume" in words:
-        return words
-    objective = [i for i, word in enumerate(words) if word.startswith("objective.name=")]
-    skipped = {3, *objective, *(i - 1 for i in objective)}
-    return tuple(word for i, word in enumerate(words) if i not in skipped)
+def _at_pace(step: Step, paces: Mapping[str, float | None]) -> Step:
+    pace = paces.get(step.alike) if step.can_be_timed else None
+    return replace(step, seconds=pace * step.work) if pace is not None else step
+
+
+def _unscored_lines(plan: Plan) -> list[str]:
+    """What stays unmeasured and why; and what is left to look at where that is all."""
+    lines = list(plan.notes)
+    if lines:
+        lines.append("Once that is mended, now or later, the same command typed again makes the scores.")
+    if not plan.is_scored:
+        why = (
+            "So no FCN score comes of this" if lines else "No FCN score comes of this, since the dataset has no labels"
+        )
+        lines.append(f"{why}: what is left are reconstruction errors, the report's pictures, and studies.")
+    return lines
 
 
 def _unasked(plan: Plan) -> str:

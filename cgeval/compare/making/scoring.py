@@ -71,10 +71,14 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Measuring:
-    """Steps that measure, in order, and sentences on what stays unmeasured and why."""
+    """Steps that measure, in order, and sentences on what stays unmeasured and why.
+
+    is_scored: whether there is a direction with an FCN score or label score, made by these steps or before.
+    """
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    is_scored: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,18 +105,19 @@ def measuring(main: Candidate, others: Sequence[Candidate], split: str, wish: Wi
             steps.append(_score(each, part, split, wish.data))
         if _lacks_reconstruction(each):
             steps.append(_reconstruct(each, split, wish.data))
-    return Measuring(tuple(steps), tuple(notes))
+    is_scored = any(direction in ways or _newest(main, direction) for direction in main.directions)
+    return Measuring(tuple(steps), tuple(notes), is_scored)
 
 
 def _ways(main: Candidate, others: Sequence[Candidate], wish: Wish, notes: list[str]) -> dict[str, Way]:
-    """By direction, where a run lacks its score; why one cannot be made is added to the notes."""
+    """By direction that can be scored, whoever lacks the score; why one cannot be made is added to the notes."""
     ways = {}
     for direction in main.directions:
         try:
-            yardstick = _yardstick(main, direction, wish)
-            lacking = [each for each in (main, *others) if yardstick and _lacks(each, direction, yardstick)]
-            if yardstick and lacking:
-                ways[direction] = Way(lacking, _words(main, yardstick), str(yardstick.choices[ABSENT]))
+            if yardstick := _yardstick(main, direction, wish):
+                lacking = [each for each in (main, *others) if _lacks(each, direction, yardstick)]
+                words = _words(main, yardstick) if lacking else ()
+                ways[direction] = Way(lacking, words, str(yardstick.choices[ABSENT]))
         except CgevalError as error:
             if wish.scorer is not None:
                 raise

@@ -22,6 +22,7 @@ from cgeval.errors import RunError
 Say = Callable[[str], None]
 CAN_BE_TIMED = (("cyclegan", "train"), ("cgeval", "gatys"))  # these have --dry-run --json
 LONG = (*CAN_BE_TIMED, ("cyclegan", "translate"))  # these make something new; the others measure what is there
+REFUSES = "Error: "  # before the sentence of a command that refuses
 INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BOUNCE_S = 0.3  # within which a second signal is an echo of the first: some programs signal a process and its group
@@ -32,13 +33,18 @@ SIGNAL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 class Step:
     """One thing to do. command: what a user would type; seconds: how long it will take, where that is known.
 
-    done: its files are there already.
+    done: its files are there already; known_by: in words, where the seconds are not from the command's own dry run.
+    alike: name of a group whose members take time in proportion to their `work`, so that one of them is measured for
+    all; "" for none.
     """
 
     title: str
     command: tuple[str, ...]
     done: bool = False
     seconds: float | None = None
+    known_by: str = ""
+    alike: str = ""
+    work: float = 1.0
 
     @property
     def is_making(self) -> bool:
@@ -47,38 +53,43 @@ class Step:
 
     @property
     def can_be_timed(self) -> bool:
-        """Whether it is still to be done and its command measures how long that will take."""
-        return not self.done and self.command[:2] in CAN_BE_TIMED
+        """Whether it is still to be done, nobody knows how long that will take, and its command measures it."""
+        return not self.done and self.seconds is None and self.command[:2] in CAN_BE_TIMED
 
 
 def timed(step: Step) -> Step:
     """The step with the seconds that its command's own dry run says; unchanged where there is no such.
 
-    Raises RunError where the dry run fails, whose words are shown: the step itself would fail alike.
+    Raises RunError where the dry run fails, in its words: the step itself would fail alike.
     """
     if not step.can_be_timed:
         return step
-    command = (*step.command, "--dry-run", "--json")
-    done = subprocess.run(argv(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
-    if done.returncode in INTERRUPTED:
-        raise KeyboardInterrupt
-    if done.returncode:
-        raise RunError(f"`{shlex.join(command)}` ended with exit code {done.returncode}, and says above why.")
-    answer = _answer(done.stdout)
+    answer = _answer(asked((*step.command, "--dry-run", "--json")))
     seconds, fetches = answer.get("seconds"), answer.get("fetches")
     title = f"{step.title}, for which its weights are fetched first" if fetches else step.title
     return replace(step, title=title, seconds=float(seconds) if isinstance(seconds, int | float) else None)
 
 
+def asked(command: Sequence[str]) -> bytes:
+    """What a quick command answers on standard output; raises RunError where it refuses, in its own sentence."""
+    done = subprocess.run(argv(command), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    said = done.stderr.decode(errors="replace")
+    if done.returncode in INTERRUPTED:
+        raise KeyboardInterrupt
+    refused = said.rpartition(REFUSES)[2].strip() if REFUSES in said else ""
+    if done.returncode and refused:
+        raise RunError(refused)
+    sys.stderr.write(said)
+    if done.returncode:
+        raise RunError(f"`{shlex.join(command)}` ended with exit code {done.returncode}.")
+    return done.stdout
+
+
 def plan_lines(steps: Sequence[Step]) -> list[str]:
-    """What is there, and what will be done: how long it will take, where that is known, and the command."""
-    lines: list[str] = []
-    number = 0
-    for step in steps:
-        number += not step.done
-        lines.append(f"  {'there' if step.done else f'{number:>4}.'}  {step.title}{_takes(step)}")
-        if not step.done:
-            lines.append(f"         {shlex.join(step.command)}")
+    """What is there; then what will be done, how long it will take, where that is known, and by which command."""
+    lines = [f"  there  {step.title}" for step in steps if step.done]
+    for number, step in enumerate((step for step in steps if not step.done), 1):
+        lines += [f"  {number:>4}.  {step.title}{_takes(step)}", f"         {shlex.join(step.command)}"]
     return lines
 
 
@@ -92,7 +103,7 @@ def total_words(steps: Sequence[Step]) -> str:
     if not known:
         return count
     beside = " and what the others take" if len(known) < len(todo) else ""
-    return f"{count}, about {duration(sum(known))}{beside}"
+    return f"{count}, {about(sum(known))}{beside}"
 
 
 def run_steps(steps: Sequence[Step], *, again: str, say: Say) -> None:
@@ -142,12 +153,12 @@ def argv(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", program, *words]
 
 
-def duration(seconds: float) -> str:
-    """In words that go with "about"."""
+def about(seconds: float) -> str:
+    """A duration in words that are as exact as an estimate is; what takes moments is not told from starting it."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 1):.0f} s"
+            return f"about {seconds / size:.1f} {unit}" if seconds < 10 * size else f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s" if seconds >= 60 else "less than a minute"
 
 
 class Relay:
@@ -199,7 +210,8 @@ def _ends_with_parent() -> Callable[[], object] | None:
 
 
 def _takes(step: Step) -> str:
-    return "" if step.done or step.seconds is None else f" (about {duration(step.seconds)})"
+    known_by = f", {step.known_by}" if step.known_by else ""
+    return "" if step.done or step.seconds is None else f" ({about(step.seconds)}{known_by})"
 
 
 def _answer(text: bytes) -> dict[str, Any]:

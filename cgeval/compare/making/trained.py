@@ -4,6 +4,7 @@ What was done is told by files alone: run.json, the index of checkpoints, sealed
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,22 @@ def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, An
 
 def share_done(path: Path) -> float:
     """How much of its epochs the newest checkpoint of a run has seen, 0 to 1; 0 where that is not known."""
-    settings, saved = Run.open(path).info.settings.get("optimiser", {}), _checkpoints(path)
-    epochs = settings.get("constant_epochs", 0) + settings.get("decay_epochs", 0)
+    saved, epochs = _checkpoints(path), _epochs(path)
     return min(1.0, saved[-1]["epoch"] / epochs) if saved and epochs else 0.0
+
+
+def seconds_taken(path: Path, images: int) -> float | None:
+    """How long the whole training took, by the run's log, without the time between a stop and going on.
+
+    images: of an epoch. None where the log does not hold every step that one process makes of so many images: several
+    processes were faster together, and what a resumed run has lost was never told.
+    """
+    batch = Run.open(path).info.settings.get("optimiser", {}).get("batch_size", 1)
+    seconds, before = 0.0, 0
+    for row in _log(path):
+        seconds += (row["step"] - before) * batch / row["images_per_s"]
+        before = row["step"]
+    return seconds if before and before == math.ceil(images / batch) * _epochs(path) else None
 
 
 def comes_back(run: Run, sets: Sequence[ImageSet]) -> bool:
@@ -69,6 +83,21 @@ def comes_back(run: Run, sets: Sequence[ImageSet]) -> bool:
     files = {saved["file"] for saved in _checkpoints(run.path)}
     ways = {image_set.direction for image_set in sets}
     return len(ways) == len(SHORT) and all(image_set.checkpoint in files for image_set in sets)
+
+
+def _epochs(path: Path) -> int:
+    """Of the whole training; 0 where there is no run yet."""
+    settings = Run.open(path).info.settings.get("optimiser", {}) if (path / "run.json").is_file() else {}
+    return int(settings.get("constant_epochs", 0) + settings.get("decay_epochs", 0))
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    """The rows of the run's log with a step and a speed, in order; none where there is no log that can be read."""
+    try:
+        rows = [json.loads(line) for line in (path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [row for row in rows if isinstance(row.get("step"), int) and row.get("images_per_s", 0) > 0]
 
 
 def _checkpoints(path: Path) -> list[dict[str, Any]]:
@@ -85,7 +114,7 @@ def _train(training: Training, *, trained: bool) -> Step:
     """trained: its images are there, and so it counts as trained, wherever that was and however long."""
     title, path = f"train {training.name}", str(training.path)
     begun = (training.path / "run.json").is_file()
-    share = share_done(training.path) if begun else 0.0
+    share = share_done(training.path)
     if trained or share == 1:
         return Step(title, _train_command(training), done=True)
     if not begun:

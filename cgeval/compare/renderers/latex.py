@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cgeval.compare.comparison import Comparison, Table
+from cgeval.compare.renderers.facts import Fact, facts
 from cgeval.compare.renderers.grid import wrapped
 from cgeval.compare.renderers.sheets import Sheet, Words, difference_sheet, number_sheets
 from cgeval.compare.renderers.wording import (
     UNSURE,
     DifferenceWords,
-    Fact,
     NumberWords,
     best_words,
     data_words,
     difference_title,
-    facts,
     heading,
     one_line,
     title_words,
@@ -172,7 +171,7 @@ def _fact_words(fact: Fact) -> str:
 
 def _tabular(sheet: Sheet) -> Lines:
     """Heads, then parts of rows between rules."""
-    heads = ["$n$" if column.is_count else escaped(column.head) for column in sheet.columns]
+    heads = ["$n$" if column.head == "n" else escaped(column.head) for column in sheet.columns]
     lines = [f"\\begin{{tabular}}{{@{{}}l{'r' * len(heads)}@{{}}}}", r"  \toprule", _line(["", *heads])]
     for part in sheet.sections:
         lines.append(r"  \midrule")

@@ -5,18 +5,16 @@ from collections.abc import Sequence
 
 from cgeval.compare.comparison import Comparison, Table
 from cgeval.compare.renderers.grid import text_width
-from cgeval.compare.renderers.sheets import Sheet, SheetColumn, Words, difference_sheet, number_sheets
+from cgeval.compare.renderers.parts import Parts, parts_of
+from cgeval.compare.renderers.sheets import Sheet, SheetColumn, Words, number_sheets
 from cgeval.compare.renderers.wording import (
     NO_NUMBERS,
     UNSURE,
     DifferenceWords,
     NumberWords,
     best_words,
-    difference_title,
-    facts,
     heading,
     one_line,
-    title_words,
 )
 
 SPECIAL = re.compile(r"([\\`*_\[\]<|~$&#])")
@@ -31,8 +29,7 @@ def as_markdown(comparison: Comparison) -> str:
     if marked := best_words(comparison.tables):
         lines += ["", f"**Bold**: {prose(marked)}."]
     for table in comparison.tables:
-        title = title_words(comparison, table)
-        lines += [*(["", f"### {escaped(title)}"] if title else []), *_table(comparison, table)]
+        lines += _table(comparison, table)
     if comparison.notes:
         lines += ["", "### Notes", "", *(f"- {prose(note)}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
@@ -51,18 +48,18 @@ def prose(text: str) -> str:
 
 
 def _table(comparison: Comparison, table: Table) -> list[str]:
-    """Numbers, then differences, then what is to be known."""
-    sheets = number_sheets(table)
-    lines: list[str] = [] if sheets else ["", NO_NUMBERS]
-    for sheet in sheets:
+    """The title; numbers, then differences, then what is to be known."""
+    parts = parts_of(comparison, table, number_sheets(table))
+    lines = ["", f"### {escaped(parts.title)}"] if parts.title else []
+    lines += [] if parts.sheets else ["", NO_NUMBERS]
+    for sheet in parts.sheets:
         lines += ["", *_sheet(sheet)]
         without = "; ".join(escaped(label) for label in sheet.without)
         lines += ["", f"No numbers: {without}"] if without else []
-    differences = [found for sheet in sheets if (found := difference_sheet(sheet))]
-    lines += ["", prose(difference_title(comparison))] if differences else []
-    for sheet in differences:
+    lines += ["", prose(parts.over_differences)] if parts.differences else []
+    for sheet in parts.differences:
         lines += ["", *_sheet(sheet)]
-    known = _known(sheets) if sheets else []
+    known = _known(parts)
     return [*lines, *(["", *known] if known else [])]
 
 
@@ -110,11 +107,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join([''.join(first), *(blank + cell for cell, blank in others)])} |"
 
 
-def _known(sheets: Sequence[Sheet]) -> list[str]:
-    table, items = sheets[0].table, list[str]()
-    for fact in facts(table):
+def _known(parts: Parts) -> list[str]:
+    items = list[str]()
+    for fact in parts.facts:
         of = f" ({'; '.join(fact.groups)})" if fact.groups else ""
         items.append(f"- {escaped(fact.heading + of)}: {prose(fact.text)}")
-    if any(sheet.has_unsure for sheet in sheets):
-        items.append(f"- ?: {UNSURE}")
-    return items + [f"- {prose(footnote)}" for footnote in table.footnotes]
+    items += [f"- ?: {prose(UNSURE)}"] if parts.is_unsure else []
+    return items + [f"- {prose(footnote)}" for footnote in parts.footnotes]

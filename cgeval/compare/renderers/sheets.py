@@ -13,6 +13,7 @@ from cgeval.compare.renderers.wording import (
     DifferenceWords,
     NumberWords,
     columns,
+    counted,
     difference_words,
     group_words,
     label_words,
@@ -101,7 +102,9 @@ def number_sheet(table: Table, places: Sequence[int]) -> Sheet:
     for place in places:
         counts = _counts(table, place)
         if len(counts) > 1:
-            found.append(SheetColumn(place, "n", tuple(_n_words(row, place) for row in rows)))
+            found.append(
+                SheetColumn(place, counted(table.groups[place]) or "n", tuple(_n_words(row, place) for row in rows))
+            )
         if counts:
             found += [SheetColumn(place, column.head, _numbers(rows, column)) for column in columns(table, place)]
     return Sheet(table, rows, tuple(found))

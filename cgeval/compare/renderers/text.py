@@ -11,18 +11,16 @@ from dataclasses import dataclass
 
 from cgeval.compare.comparison import Comparison, Table
 from cgeval.compare.renderers.grid import Cell, Grid, GridColumn, GridGroup, text_width, wrapped
-from cgeval.compare.renderers.sheets import Sheet, SheetColumn, Words, difference_sheet, number_sheet, number_sheets
+from cgeval.compare.renderers.parts import Parts, parts_of
+from cgeval.compare.renderers.sheets import Sheet, SheetColumn, Words, number_sheet, number_sheets
 from cgeval.compare.renderers.wording import (
     NO_NUMBERS,
     UNSURE,
     DifferenceWords,
     NumberWords,
     best_words,
-    difference_title,
-    facts,
     heading,
     one_line,
-    title_words,
 )
 
 WIDEST = 140  # beyond, eyes lose the line
@@ -77,17 +75,16 @@ def as_text(comparison: Comparison, width: int | None = None, *, bold: bool | No
 
 def _table(comparison: Comparison, table: Table, page: Page) -> list[str]:
     """The title underlined; numbers, then differences; what is to be known."""
-    title = title_words(comparison, table)
+    parts = parts_of(comparison, table, _sheets(table, page))
+    title = parts.title
     lines = ["", *page.paragraph(title), "=" * min(page.width, text_width(title))] if title else []
-    sheets = _sheets(table, page)
-    for sheet in sheets:
+    for sheet in parts.sheets:
         lines += ["", *page.set(sheet)]
         lines += page.paragraph("; ".join(sheet.without), "no numbers: ") if sheet.without else []
-    differences = [found for sheet in sheets if (found := difference_sheet(sheet))]
-    lines += ["", *page.paragraph(difference_title(comparison))] if differences else []
-    for sheet in differences:
+    lines += ["", *page.paragraph(parts.over_differences)] if parts.differences else []
+    for sheet in parts.differences:
         lines += ["", *page.set(sheet)]
-    return [*lines, "", *(_known(sheets, page) if sheets else [NO_NUMBERS])]
+    return [*lines, "", *(_known(parts, page) if parts.sheets else [NO_NUMBERS])]
 
 
 def _sheets(table: Table, page: Page) -> list[Sheet]:
@@ -130,17 +127,15 @@ def _shaped(parts: Sequence[str], *, below: bool, bold: int = 0) -> Cell:
     return Cell(there if below else (" ".join(there),), bold)
 
 
-def _known(sheets: Sequence[Sheet], page: Page) -> list[str]:
-    """The facts in two columns, then footnotes and what signs mean."""
-    table, lines = sheets[0].table, list[str]()
-    known = facts(table)
-    margin = max((len(fact.heading) for fact in known), default=0) + 2
+def _known(parts: Parts, page: Page) -> list[str]:
+    """The facts in two columns, then what signs mean, and footnotes."""
+    lines = list[str]()
+    margin = max((len(fact.heading) for fact in parts.facts), default=0) + 2
     before = ""
-    for fact in known:
+    for fact in parts.facts:
         head = "" if fact.heading == before else fact.heading
         of = f"{'; '.join(fact.groups)}: " if fact.groups else ""
         lines += page.paragraph(of + fact.text, head.ljust(margin))
         before = fact.heading
-    if any(sheet.has_unsure for sheet in sheets):
-        lines += page.paragraph(UNSURE, f"{NOT_SURE} ")
-    return lines + [line for footnote in table.footnotes for line in page.paragraph(footnote)]
+    lines += page.paragraph(UNSURE, f"{NOT_SURE} ") if parts.is_unsure else []
+    return lines + [line for footnote in parts.footnotes for line in page.paragraph(footnote)]

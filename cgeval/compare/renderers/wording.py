@@ -5,7 +5,7 @@ printed elsewhere with as many as are printed there.
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,7 +18,8 @@ DECIMALS = {"fooling_rate": 1, "reconstruction_l1": 4}
 DECIMALS_ELSE = 3
 MOST_DECIMALS = 6  # of a printed number: what lies beyond is the dust of a binary fraction
 NOTES = {"ceiling": "the ceiling", "sanity": "should be bad"}
-UNSURE = "unsure"
+UNSURE = "read in one place only, and not yet in the paper itself"  # what the sign of an unsure number means
+COUNTED = {"fooling_rate": "participants"}  # what an n is of, where it is not of images
 NO_NUMBERS = "There are no numbers yet."
 
 
@@ -69,15 +70,6 @@ class DifferenceWords:
     value: str
     interval: str
     p_values: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What a reader wants to know. groups: names of those it is true of; empty where it is true of all."""
-
-    heading: str
-    groups: tuple[str, ...]
-    text: str
 
 
 def metric_words(metric: str) -> str:
@@ -147,41 +139,15 @@ def label_words(row: Row) -> str:
 
 
 def group_words(group: Measure, n: int | None) -> tuple[str, ...]:
-    """What stands over a group's columns: what is translated, over how many images or trials, of which size."""
+    """What stands over a group's columns: what is translated, over how many images or participants, of which size."""
     size = f"{group.size_px[0]}x{group.size_px[1]} px" if group.size_px else ""
-    return tuple(part for part in (one_line(group.title), f"n = {n}" if n else "", size) if part)
+    count = f"n = {n} {counted(group)}".rstrip() if n else ""
+    return tuple(part for part in (one_line(group.title), count, size) if part)
 
 
-def group_names(groups: Sequence[Measure]) -> tuple[str, ...]:
-    """A name for each group: its metric where it has one, else its title; more where that tells no difference."""
-    short = [metric_words(group.metrics[0]) if len(group.metrics) == 1 else group.title for group in groups]
-    long = [
-        f"{name} ({group.protocol})" if name == group.title else f"{name}, {group.title}"
-        for name, group in zip(short, groups, strict=True)
-    ]
-    return tuple(one_line(name if short.count(name) == 1 else more) for name, more in zip(short, long, strict=True))
-
-
-def facts(table: Table, places: Sequence[int] | None = None) -> list[Fact]:
-    """What is to be known of these groups (None: of all), each thing once.
-
-    The cells say by which method their intervals are where the group does not.
-    """
-    names = group_names(table.groups)
-    asked = range(len(names)) if places is None else places
-    found: dict[str, dict[str, list[str]]] = {}
-    for place in asked:
-        own = {"intervals": _intervals(table, place)} | dict(table.groups[place].facts)
-        for title in (*table.groups[place].facts, "intervals"):
-            names_of = found.setdefault(one_line(title), {}).setdefault(one_line(own[title]), [])
-            if names[place] not in names_of:
-                names_of.append(names[place])
-    return [
-        Fact(title, () if len(of) == len(asked) else tuple(of), text)
-        for title, texts in found.items()
-        for text, of in texts.items()
-        if text
-    ]
+def counted(group: Measure) -> str:
+    """What an n of the group counts, where that is not images: participants."""
+    return next((COUNTED[metric] for metric in group.metrics if metric in COUNTED), "")
 
 
 def data_words(comparison: Comparison) -> str:
@@ -204,7 +170,10 @@ def best_words(tables: Iterable[Table]) -> str:
     """What it means that a number is marked; empty where none is."""
     if not any(cell.best for table in tables for row in table.rows for cell in row.numbers.values()):
         return ""
-    return "the best of its column, or not told from the best; real images and what should be bad do not compete"
+    return (
+        "the best of its column, or not told from the best by intervals, which unlike p by Holm are not corrected for "
+        "the number of comparisons; real images and what should be bad do not compete"
+    )
 
 
 def difference_title(comparison: Comparison) -> str:
@@ -213,11 +182,6 @@ def difference_title(comparison: Comparison) -> str:
         f"Minus {comparison.main}, over the same images, with intervals; then p, two-sided, and in parentheses p by "
         "Holm over all differences of the table."
     )
-
-
-def _intervals(table: Table, place: int) -> str:
-    cells = (cell for row in table.rows for key, cell in row.numbers.items() if key[0] == place)
-    return "; ".join(dict.fromkeys(cell.interval for cell in cells if cell.interval and cell.low is not None))
 
 
 def _decimals(value: float, metric: str) -> int:

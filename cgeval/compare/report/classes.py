@@ -82,7 +82,10 @@ class _Ceiling:
 
 
 def class_plots(comparison: Comparison) -> list[ClassPlot]:
-    """The classes of each group of the first table whose records have any, at most six methods side by side."""
+    """The classes of each group of the first table whose records have any, at most six methods side by side.
+
+    Where there are more, the main one stands in every part, so that each is read beside it.
+    """
     if not comparison.tables:
         return []
     table = comparison.tables[0]
@@ -95,11 +98,17 @@ def _of_group(comparison: Comparison, table: Table, place: int) -> list[ClassPlo
         return []
     main = next((row for row in rows if row.kind == "main"), rows[0])
     ceiling = _ceiling(comparison, main, place)
-    parts = math.ceil(len(rows) / ACROSS)
-    size = math.ceil(len(rows) / parts)
     names = _classes(main, place)
-    group = table.groups[place]
-    return [_plot(group, place, rows[i : i + size], names, ceiling) for i in range(0, len(rows), size)]
+    return [_plot(table.groups[place], place, part, names, ceiling) for part in _parts(rows, main)]
+
+
+def _parts(rows: Sequence[Row], main: Row) -> list[Sequence[Row]]:
+    """As few as there can be, about as long as each other, the main row first in each."""
+    others = [row for row in rows if row is not main]
+    if len(rows) <= ACROSS:
+        return [rows]
+    size = math.ceil(len(others) / math.ceil(len(others) / (ACROSS - 1)))
+    return [[main, *others[i : i + size]] for i in range(0, len(others), size)]
 
 
 def _plot(group: Measure, place: int, rows: Sequence[Row], names: Sequence[str], ceiling: _Ceiling | None) -> ClassPlot:

@@ -21,6 +21,7 @@ SHORT = {"AtoB": "ab", "BtoA": "ba"}
 USUAL_SPLIT, USUAL_CONVENTION, USUAL_SEED = "test", "cityscapes", 0
 SHUFFLED = ("shuffled photos", "shuffled labels", "noise")  # what --sanity adds
 MOST_LETTERS = 300  # of a setting
+AGAIN = "-again"  # what a run's folder is called that is made once more
 
 Words = tuple[str, ...]
 
@@ -105,18 +106,33 @@ def _of_set(image_set: ImageSet) -> Fact:
 
 def _run_commands(comparison: Comparison, subject: Subject) -> list[Command]:
     run, producer = subject.run, subject.run.info.producer.get("name")
-    path = str(run.path)
     if producer == "cgeval adopt":
         return [Command("bring the results in", shlex.join(_adopt(run, subject)))]
     if run.info.method.partition(":")[0] == "gatys":
         return [Command("stylise", shlex.join(_gatys(comparison, subject)))]
     if producer == "cyclegan" and (run.path / "config.toml").is_file():
-        split = _split(comparison.split)
-        return [
-            Command("train", shlex.join(("cyclegan", "train", str(run.path / "config.toml"), path))),
-            Command("translate", shlex.join(("cyclegan", "translate", path, *split))),
-        ]
+        return _trained(comparison, run)
     return []
+
+
+def _trained(comparison: Comparison, run: Run) -> list[Command]:
+    """Into another folder: this one holds a run, which no training replaces. Imported weights were not trained here."""
+    if "imported_weights" in run.info.producer:
+        return []
+    again = f"{run.path}{AGAIN}"
+    train = ("cyclegan", "train", str(run.path / "config.toml"), again, *_data(comparison, run))
+    translate = ("cyclegan", "translate", again, *_split(comparison.split))
+    return [Command("train", shlex.join(train)), Command("translate", shlex.join(translate))]
+
+
+def _data(comparison: Comparison, run: Run) -> Words:
+    """Where its dataset is, as far as the run knows; the second folder, too, where it was trained from two."""
+    own = run.info.settings.get("data")
+    places = own if isinstance(own, Mapping) else {}
+    if _has_moved(comparison):
+        return ("--data", str(comparison.dataset_path))
+    one, other = places.get("path") or run.info.dataset.get("path"), places.get("path_b")
+    return (*(("--data", str(one)) if one else ()), *(("--data-b", str(other)) if one and other else ()))
 
 
 def _adopt(run: Run, subject: Subject) -> Words:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgeval.compare.comparison import Comparison
 from cgeval.compare.renderers.wording import one_line
+from cgeval.compare.report.caution import cautions
 from cgeval.compare.report.classes import class_plots
 from cgeval.compare.report.examples import figures
 from cgeval.compare.report.explain import sources, terms
@@ -75,6 +76,7 @@ def _content(comparison: Comparison, command: str) -> dict[str, Any]:
         "date": _date(datetime.now(UTC)),
         "version": version("cgeval"),
         "command": command,
+        "cautions": cautions(comparison),
         "summary": summary(comparison),
         "notes": [one_line(note) for note in comparison.notes],
         "subjects": len(comparison.subjects),

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgeval.compare.comparison import Comparison, Kind, Row, Table
+from cgeval.compare.renderers.facts import Fact, facts, group_names
 from cgeval.compare.renderers.sheets import Sheet, number_sheets, shared_n
 from cgeval.compare.renderers.wording import (
     NOTES,
     UNSURE,
     Column,
-    Fact,
     columns,
     difference_words,
-    facts,
-    group_names,
     group_words,
     metric_words,
     number_words,

@@ -18,14 +18,15 @@ from tqdm import tqdm
 
 from cgeval.datasets import Dataset, ImageFile, find_dataset, read_picture
 from cgeval.errors import ConfigError, LayoutError
-from cgeval.images import Picture, ResizeFilter, distinct_colours, find_images, image_id, image_size, resize
+from cgeval.images import Picture, ResizeFilter, find_images, image_id, image_size, resize
+from cgeval.resizing import domain_filter, filter_for
 
 Domain = Literal["A", "B"]
 DEFAULT_PX = 256  # the side at which the CycleGAN paper translates
 DEFAULT_SPLIT = "test"
 SPLIT_FOLDER = re.compile(r"(train|test|val)([_-]?[ab])?", re.IGNORECASE)
 MOST_LETTERS = 60  # of a name that becomes part of a folder's
-FLAT_COLOURS, FLAT_SHARE, LOOKED_AT = 64, 0.7, 8  # as the trainer tells label maps (cyclegan.data.cache)
+QUICKLY_READ = 8  # as many images need no progress bar
 READERS = 4
 
 
@@ -130,26 +131,6 @@ def domain_files(dataset: Dataset, domain: Domain, split: str) -> tuple[ImageFil
     return files
 
 
-def domain_filter(dataset: Dataset, domain: Domain) -> ResizeFilter:
-    """How a whole domain is resized, declared or decided once by its first split, so that no image decides alone."""
-    if dataset.facts.get("label_domain") == "none":
-        return "bicubic"
-    splits = (split.a if domain == "A" else split.b for split in dataset.splits.values())
-    return filter_for(next((files for files in splits if files), ()), declared=dataset.label_domain == domain)
-
-
-def filter_for(files: Sequence[ImageFile], *, declared: bool) -> ResizeFilter:
-    """Nearest for label maps, declared or recognised by few exact colours in flat areas, bicubic for photos."""
-    return "nearest" if declared or are_flat(files) else "bicubic"
-
-
-def are_flat(files: Sequence[ImageFile]) -> bool:
-    """Whether eight pictures from all over are losslessly stored and flat, as label maps are: at most 64 colours."""
-    looked_at = [files[i * len(files) // LOOKED_AT] for i in range(LOOKED_AT)] if len(files) > LOOKED_AT else files
-    lossless = all(file.path.suffix.lower() not in (".jpg", ".jpeg") for file in looked_at)
-    return bool(looked_at) and lossless and all(_is_flat(read_picture(file)) for file in looked_at)
-
-
 def batches(contents: Contents, size: int) -> list[tuple[ImageFile, ...]]:
     """All images in batches of one size each: the same ones whatever is finished already, in the order of sizes met."""
     by_size: dict[tuple[int, int], list[ImageFile]] = {}
@@ -169,7 +150,7 @@ def content_digest(contents: Contents) -> str:
         head = f"{file.id}\0{file.id in contents.targets}\0{picture.shape}\0".encode(errors="surrogateescape")
         return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
-    hidden = None if len(contents.files) > LOOKED_AT else True
+    hidden = None if len(contents.files) > QUICKLY_READ else True
     with ThreadPoolExecutor(READERS) as pool:
         done = pool.map(digest_of, contents.files)
         bar = tqdm(done, total=len(contents.files), desc="reading contents", unit="img", leave=False, disable=hidden)
@@ -218,12 +199,6 @@ def _plain_files(path: Path) -> tuple[ImageFile, ...]:
             raise LayoutError(f"the file name {str(file.path)!r} is not UTF-8, and ids are text: rename the file.")
         seen[file.id] = file
     return tuple(seen.values())
-
-
-def _is_flat(picture: Picture) -> bool:
-    alike = (picture[:, 1:] == picture[:, :-1]).all(axis=-1)
-    flat = alike.size == 0 or alike.mean() >= FLAT_SHARE
-    return bool(flat) and 1 < distinct_colours(picture, FLAT_COLOURS + 1) <= FLAT_COLOURS
 
 
 def _chunks(files: Sequence[ImageFile], size: int) -> Iterator[tuple[ImageFile, ...]]:

@@ -6,6 +6,7 @@ what decides the pictures is known by digests and not by names.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -200,12 +201,22 @@ def refuse_small(
     least, scale = network.smallest_px(settings.layers), min(stage.scale for stage in settings.stages)
     styles = [(file, contents.squashed and each.of_dataset) for each in wanted for file in each.files]
     for file, squashed in [*((file, contents.squashed) for file in contents.files), *styles]:
-        width, height = fitted_size(*picture_size(file), contents.size_px, squashed=squashed)
-        if max(1, round(min(width, height) * scale)) < least:
+        whole = picture_size(file)
+        width, height = fitted_size(*whole, contents.size_px, squashed=squashed)
+        if _coarsest(width, height, scale) < least:
+            longer = 1.0 if squashed else max(whole) / min(whole)  # for one pixel of the shorter side
+            sizes = count(max(contents.size_px + 1, int(((least - 1) / scale - 1) * longer)))
+            works = next(px for px in sizes if _coarsest(*fitted_size(*whole, px, squashed=squashed), scale) >= least)
             raise DataError(
-                f"{file.path} would be {width}x{height} px, and {least / scale:.0f} px on each side is the least that "
-                f"{network.name} and stages that begin at {scale:g} of the size can work on: take a larger --size."
+                f"{file.path} would be {width}x{height} px, which at stages that begin at {scale:g} of the size is too "
+                f"small for the layers of {network.name} (at least {least} px on each side): take --size {works} or "
+                "more."
             )
+
+
+def _coarsest(width: int, height: int, scale: float) -> int:
+    """The shorter side at the coarsest stage."""
+    return max(1, round(min(width, height) * scale))
 
 
 def refuse_save_style(request: Request, wanted: Mapping[str, Sequence[Wanted]]) -> None:

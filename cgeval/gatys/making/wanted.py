@@ -14,13 +14,12 @@ from cgeval.errors import ConfigError, LayoutError
 from cgeval.gatys.making.contents import (
     Domain,
     domain_files,
-    domain_filter,
-    filter_for,
     images_in,
     is_dataset,
     plain_name,
 )
 from cgeval.images import ResizeFilter
+from cgeval.resizing import domain_filter, filter_for
 
 Kind = Literal["image", "images", "collection", "saved"]
 SAVED = ".safetensors"

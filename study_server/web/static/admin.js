@@ -1,33 +1,62 @@
-// The progress table is asked for anew now and then, and what has changed is put in place.
+// Progress is asked for anew now and then, and what has changed is put in place.
 
 const EVERY_MS = 5000;
-const address = document.querySelector("script[data-progress]").dataset.progress;
+const { progress, sessions, running, complete } = document.querySelector("script[data-progress]").dataset;
+const fresh = document.getElementById("fresh");
 
 async function refresh() {
-  const reply = await fetch(address, { cache: "no-store" });
+  const reply = await fetch(progress, { cache: "no-store" });
   if (reply.status === 401) return location.reload();
-  if (!reply.ok) return undefined;
-  const { status, bars } = await reply.json();
-  for (const arm of status.arms) {
-    const row = [...document.querySelectorAll("tr[data-arm]")].find((each) => each.dataset.arm === arm.name);
-    row.querySelector(".figure").innerHTML = bars[arm.name];
-    for (const name of ["done", "live", "answers"]) row.querySelector(`td.${name}`).textContent = arm[name];
+  if (!reply.ok) throw new Error(String(reply.status));
+  const { status, bars, events } = await reply.json();
+  // Other buttons, and the rates: the page is made for them.
+  if (String(status.running) !== running || String(status.complete) !== complete) return location.reload();
+  for (const row of document.querySelectorAll("tr[data-arm]")) {
+    const arm = status.arms.find((each) => each.name === row.dataset.arm);
+    row.querySelector("td.bar-cell").innerHTML = bars[arm.name];
+    for (const name of ["done", "live", "answers"]) row.querySelector(`[data-of="${name}"]`).textContent = arm[name];
   }
-  fill("states", status.states);
-  fill("flags", status.flags);
+  counts("states", status.states);
+  counts("flags", status.flags);
+  fill("events", events.map(line));
   return undefined;
 }
 
-function fill(id, counts) {
-  const rows = Object.entries(counts).map(([name, count]) => {
-    const row = document.createElement("tr");
-    const [head, cell] = [document.createElement("th"), document.createElement("td")];
-    Object.assign(head, { scope: "row", textContent: name });
-    Object.assign(cell, { className: "n", textContent: count });
-    row.append(head, cell);
-    return row;
-  });
-  if (rows.length) document.getElementById(id).replaceChildren(...rows);
+function counts(id, found) {
+  const cells = ([name, count]) => [make("th", { scope: "row", textContent: name }), make("td", { className: "n", textContent: count })];
+  fill(id, Object.entries(found).map((each) => make("tr", {}, cells(each))));
 }
 
-setInterval(() => document.hidden || refresh().catch(() => {}), EVERY_MS);
+function line({ at, shown, what, session }) {
+  const parts = [make("time", { dateTime: at, textContent: shown }), make("span", { textContent: what })];
+  if (session) {
+    const name = session.slice(0, 8);
+    parts.push(make("a", { href: `${sessions}/${session}`, ariaLabel: `Session ${name}`, textContent: name }));
+  }
+  return make("li", {}, parts);
+}
+
+function make(name, properties, children = []) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+// Whoever is just using a link there is not disturbed.
+function fill(id, rows) {
+  const place = document.getElementById(id);
+  if (rows.length && !place.contains(document.activeElement)) place.replaceChildren(...rows);
+}
+
+async function look() {
+  if (document.hidden) return;
+  try {
+    await refresh();
+    fresh.textContent = "";
+  } catch {
+    fresh.textContent = "The server does not answer: what stands here is older.";
+  }
+}
+
+setInterval(look, EVERY_MS);
+document.addEventListener("visibilitychange", look);

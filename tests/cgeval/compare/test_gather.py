@@ -173,8 +173,8 @@ def test_what_is_missing_is_noted_with_the_command_that_makes_it(tmp_path):
     options = ("--direction ab --scorer camvid --protocol scorer-size", "--direction ba", "--direction ba")
     assert compared(main, other).notes == (
         f"other: no score labels -> photo as CycleGAN has it; `cgeval fcn-score {other.path} {options[0]}` makes it.",
-        f"CycleGAN: no score photos -> labels; `cgeval fcn-score {main.path} {options[1]}` makes it.",
-        f"other: no score photos -> labels; `cgeval fcn-score {other.path} {options[2]}` makes it.",
+        f"CycleGAN: no score photo -> labels; `cgeval fcn-score {main.path} {options[1]}` makes it.",
+        f"other: no score photo -> labels; `cgeval fcn-score {other.path} {options[2]}` makes it.",
     )
 
 

@@ -109,13 +109,41 @@ def test_a_fooling_rate_belongs_by_its_seal_and_keeps_its_study_apart(tmp_path):
     assert not alike(first.measure, second.measure)
 
 
+def rated(study, run, name="test_AtoB", study_id=None):
+    """The fooling rates that a study of that id has of the run, in its folder."""
+    add_study(study, [(run, name, 0.3)])
+    if study_id:
+        *_, record = read_records(study)
+        append_records(study, [replace(record, extra=record.extra | {"study": study_id})])
+    return found_in(run, study)[-1].measure
+
+
+def test_two_studies_whose_folders_have_one_name_are_kept_apart(tmp_path):
+    run = a_run(tmp_path / "runs" / "r")
+    one, two = (rated(tmp_path / place / "streets", run) for place in ("studies", "elsewhere"))
+    assert one.convention["study"] == two.convention["study"] == "streets"
+    assert not alike(one, two)
+
+
+def test_one_study_of_several_methods_is_one_measure_and_its_copy_is_told_by_its_id(tmp_path):
+    runs = [a_run(tmp_path / "runs" / name) for name in ("r", "s")]
+    one, two = (rated(tmp_path / "studies" / "streets", run) for run in runs)
+    assert alike(one, two)
+    here, there, other = (
+        rated(tmp_path / place / "streets", run, study_id=study_id)
+        for place, run, study_id in (("a", runs[0], "x1"), ("b", runs[1], "x1"), ("c", runs[1], "x2"))
+    )
+    assert alike(here, there)
+    assert not alike(here, other)
+
+
 def test_a_protocol_of_another_program_is_a_group_of_its_own(tmp_path):
     run = a_run(tmp_path / "r", dataset="maps")
     image_set = run.image_set("test_AtoB")
     texts = ("taste", "likes", 0.5, 2, "r", "test_AtoB", image_set.index_sha256, EARLY, "me 1")
     append_records(run.path, [Record(*texts)])
     (each,) = found_in(run)
-    assert (each.measure.title, each.measure.size_px) == ("labels -> photos, taste", None)
+    assert (each.measure.title, each.measure.size_px) == ("labels -> photo, taste", None)
 
 
 @pytest.mark.parametrize(
@@ -248,4 +276,6 @@ def test_facts_name_scorer_protocol_and_means_and_no_digest_of_the_truth(tmp_pat
     facts = found_in(run)[0].measure.facts
     assert list(facts) == ["protocol", "scorer", "means", "label set", "intervals"]
     assert facts["scorer"].startswith("camvid (sha256 ")
+    score(run, "test_BtoA")
+    assert found_in(run)[1].measure.facts["choices"] == "classified at output size, colours scored, distance L2"
     assert facts["scorer"].endswith(", class IoU 0.700 on its own validation photos)")

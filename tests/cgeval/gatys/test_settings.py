@@ -167,8 +167,8 @@ def test_a_network_that_ends_early_gives_the_style_layers_that_it_has_and_its_de
     assert fitted.style_layers == ("relu1_1", "relu2_1", "relu3_1")
     assert fitted.content_layer == "relu3_1"
     assert fitted.style_weights == pytest.approx((1 / 3,) * 3)
-    assert "style layers are relu1_1, relu2_1, relu3_1" in fitted.adapted
-    assert "the content layer is relu3_1, since vgg19 has no relu4_2" in fitted.adapted
+    for words in ("style layers are relu1_1, relu2_1, relu3_1", "the content layer is relu3_1", "ends at conv3_1"):
+        assert words in fitted.adapted
 
 
 def test_squeezenet_has_layers_of_its_own_and_the_notebooks_weights_go_by_its_filters():

@@ -266,6 +266,7 @@ def test_the_public_names_are_these_and_numpy_is_all_they_need():
         "SegmentationScores",
         "best_permutation",
         "bootstrap_classes",
+        "bootstrap_mean",
         "bootstrap_scores",
         "interval_name",
         "paired_bootstrap",

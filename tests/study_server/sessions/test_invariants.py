@@ -14,7 +14,7 @@ from study_server.sessions import lifecycle
 from study_server.sessions.assignment import counted
 from study_server.sessions.refusals import RefusedError
 from study_server.sessions.study import open_study
-from study_server.store.models import Answer, Session
+from study_server.store.models import Answer, Base, Session
 from tests.study_server.sessions.people import Clock, Person
 from tests.study_server.small_study import small_study
 
@@ -27,12 +27,13 @@ class Study(RuleBasedStateMachine):
     """Three people with two pages each. `acknowledged` is what they were told is kept."""
 
     folder: Path
+    url: str | None
 
     @initialize()
     def begin_study(self) -> None:
         self.clock = Clock()
         self.place = tempfile.TemporaryDirectory()
-        self.study = open_study(self.copy(), None, self.clock)
+        self.study = open_study(self.copy(), self.url, self.clock)
         self.tokens: dict[tuple[str, str], str] = {}
         self.acknowledged: dict[tuple[str, int], tuple[str, str]] = {}
         self.looked: dict[tuple[str, int], str] = {}
@@ -106,7 +107,7 @@ class Study(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.study.close()
-        self.study = open_study(self.study.folder, None, self.clock)
+        self.study = open_study(self.study.folder, self.url, self.clock)
 
     def attempt(self, ask):
         """What it gives; None where it is refused, which a participant's page can be at any time."""
@@ -137,6 +138,9 @@ class Study(RuleBasedStateMachine):
             assert max(held) <= WANTED + 1  # who comes back to a place that was filled again is let in all the same
 
     def teardown(self) -> None:
+        with self.study.database.writing() as found:
+            for table in reversed(Base.metadata.sorted_tables):
+                found.execute(table.delete())
         self.study.close()
         self.place.cleanup()
 
@@ -148,14 +152,14 @@ def folder(tmp_path_factory):
     return small_study(place, pairs=12, trials=trials, participants={"per_algorithm": WANTED})
 
 
-def test_the_invariants_hold(folder):
-    machine = type("Machine", (Study,), {"folder": folder})
+def test_the_invariants_hold(folder, database_url):
+    machine = type("Machine", (Study,), {"folder": folder, "url": database_url})
     chosen = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, database=None)
     run_state_machine_as_test(machine, settings=settings(chosen, suppress_health_check=list(HealthCheck)))
 
 
 @pytest.mark.slow
-def test_the_invariants_hold_for_long(folder):
-    machine = type("Machine", (Study,), {"folder": folder})
+def test_the_invariants_hold_for_long(folder, database_url):
+    machine = type("Machine", (Study,), {"folder": folder, "url": database_url})
     chosen = settings(max_examples=200, stateful_step_count=60, deadline=None, derandomize=True, database=None)
     run_state_machine_as_test(machine, settings=settings(chosen, suppress_health_check=list(HealthCheck)))

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cgeval.compare.making.ablations import OBJECTIVES, ablation_source, plan_ablations
+from cgeval.compare.making import ablations
+from cgeval.compare.making.ablations import OBJECTIVES, WORK, ablation_source, plan_ablations
 from cgeval.compare.making.plan import Plan
 from cgeval.compare.making.scoring import Wish
+from cgeval.compare.making.steps import Step
+from cgeval.datasets import find_dataset
 from cgeval.errors import ConfigError, LayoutError, RunError
 from cgeval.runs import Run
 from tests.cgeval.compare.runs_with_records import a_run, write_streets
@@ -26,9 +29,25 @@ OTHERS = ("cycle_alone", "gan_alone", "gan_forward_cycle", "gan_backward_cycle")
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset; `cyclegan configs` knows small and pix2pix_maps."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ablations, "asked", configs)
     write_streets(tmp_path / "streets")
     return tmp_path
+
+
+def configs(command: tuple[str, ...]) -> bytes:
+    """In the place of `cyclegan configs NAME`."""
+    ready = {"small": b'translator = "cyclegan"', "pix2pix_maps": b'translator = "pix2pix"'}
+    if command[2] not in ready:
+        raise RunError(f"no ready configuration {command[2]!r}; there are {', '.join(ready)}.")
+    return ready[command[2]]
+
+
+def log(run: Run, *rows: tuple[int, float]) -> None:
+    """Its log: the step and the images a second of each row."""
+    lines = [json.dumps({"step": step, "epoch": 1, "images_per_s": speed}) for step, speed in rows]
+    (run.path / "log.jsonl").write_text("\n".join(lines))
 
 
 def trained(
@@ -139,7 +158,85 @@ def test_a_dataset_that_has_moved_is_told_to_every_command():
     assert all("--data moved" in command or "--dataset moved" in command for command in commands)
 
 
+# How long
+
+
+def trainings(found: Plan) -> dict[str, Step]:
+    """The steps that train, by the run's name."""
+    return {Path(step.command[3]).name: step for step in found.left if step.command[:2] == ("cyclegan", "train")}
+
+
+def to_train_on() -> int:
+    """The pictures of the test split are for training too; how many there are."""
+    for domain in "AB":
+        shutil.copytree(f"streets/test{domain}", f"streets/train{domain}")
+    return len(find_dataset(Path("streets")).split("train").a)
+
+
+def test_the_five_are_measured_together_each_by_what_it_computes_and_has_left():
+    trained("runs/small-gan_alone", "gan_alone", directions=(), epochs=1)
+    found = trainings(plan())
+    assert {step.alike for step in found.values()} == {"objectives"}
+    half = {"gan_alone": WORK["gan_alone"] / 2}
+    assert {name: step.work for name, step in found.items()} == {
+        f"small-{name}": work for name, work in {**WORK, **half}.items()
+    }
+    assert {step.seconds for step in found.values()} == {None}
+    assert max(WORK, key=lambda name: WORK[name]) == "full"
+
+
+def test_a_full_run_says_by_its_log_how_long_the_others_take():
+    """Of two epochs the first 2 steps at 1 image/s, all others at 2."""
+    steps = 2 * to_train_on()
+    log(trained("runs/small-full"), (2, 1.0), (steps, 2.0))
+    found = trainings(plan())
+    assert {name: step.seconds for name, step in found.items()} == {
+        f"small-{name}": pytest.approx((2 + (steps - 2) / 2) * WORK[name]) for name in OTHERS
+    }
+    assert found["small-gan_alone"].known_by == "by the log of runs/small-full"
+
+
+@pytest.mark.parametrize(("share", "speed"), [(0, 1.0), (0.5, 1.0), (1, 0.0)])
+def test_a_log_that_lacks_steps_says_nothing(share, speed):
+    """Half of them are what two processes make, each of which sees half of the images."""
+    log(trained("runs/small-full"), (int(share * 2 * to_train_on()), speed))
+    assert {step.seconds for step in trainings(plan()).values()} == {None}
+
+
+def test_a_log_that_is_none_says_nothing():
+    (trained("runs/small-full").path / "log.jsonl").write_text("{")
+    assert {step.seconds for step in trainings(plan()).values()} == {None}
+
+
 # Mistakes
+
+
+def test_a_split_that_the_dataset_lacks_is_told_before_five_trainings():
+    source = ablation_source("small", Path("streets"), None, ())
+    with pytest.raises(LayoutError, match="no split 'nonsense'; there: "):
+        plan_ablations(source, "nonsense", Wish())
+
+
+@pytest.mark.parametrize("name", ["smal", "smal.toml", "elsewhere/small.toml", "streets"])
+def test_what_is_no_configuration_is_refused_and_told_which_there_are(name):
+    with pytest.raises(ConfigError, match=f"{name} is neither a file nor a run: .* there are small, pix2pix_maps"):
+        plan(name)
+
+
+@pytest.mark.parametrize("name", ["small", "small.toml", "configs/small.toml"])
+def test_a_ready_configuration_is_named_as_the_trainer_takes_it(name):
+    assert typed(plan(name))[0] == f"cyclegan train {name} runs/small-full --data streets"
+
+
+def test_of_another_translator_or_objective_five_cannot_be_made():
+    Path("mine.toml").write_text('[objective]\nname = "gan_alone"\n')
+    with pytest.raises(ConfigError, match="translator = 'pix2pix'"):
+        plan("pix2pix_maps")
+    with pytest.raises(ConfigError, match=r"mine.toml with objective.name = 'gan_alone'"):
+        plan("mine.toml")
+    with pytest.raises(ConfigError, match=r"objective.name = 'cycle_alone'"):
+        plan(changes=["objective.name=cycle_alone"])
+    assert trainings(plan("mine.toml", changes=['objective.name="full"']))
 
 
 def test_a_run_of_another_method_has_no_ablations():
@@ -180,7 +277,7 @@ def test_a_dataset_that_is_not_there_is_told():
         plan(data="nothing")
 
 
-@pytest.mark.parametrize("text", ["[data\n", "data = 3\n"])
+@pytest.mark.parametrize("text", ["[data\n", "data = \n"])
 def test_a_broken_configuration_is_one_sentence(text):
     Path("mine.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"mine.toml cannot be read as TOML"):

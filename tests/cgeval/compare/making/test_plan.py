@@ -72,21 +72,49 @@ def consent(*, yes: bool = False, look: bool = False) -> Consent:
 def test_what_stays_unmeasured_is_told_before_anything_is_made(said):
     note = "Not scored, labels -> photo: no scorer is there."
     make(Plan((TRAIN,), notes=(note,)), consent(look=True), said.append)
-    assert said[-1].splitlines()[-1] == note
+    assert said[-1].splitlines()[-2] == note
+    assert "the same command typed again makes the scores" in said[-1]
     assert was_run() == []
 
 
-def test_trainings_that_differ_in_the_objective_alone_are_measured_once(said, monkeypatch):
+@pytest.mark.parametrize("notes", [(), ("Not scored, labels -> photo: no scorer is there.",)])
+def test_where_nothing_will_be_scored_that_is_told_and_enter_is_not_enough(said, monkeypatch, notes):
+    defaults = []
+    at_terminal(monkeypatch, answer=True)
+    monkeypatch.setattr(click, "confirm", lambda *_, default, **__: defaults.append(default) or default)
+    assert not make(Plan((TRAIN,), notes=notes, is_scored=False), consent(), said.append)
+    assert "no fcn score comes of this" in said[-2].splitlines()[-1].lower()
+    assert make(Plan((TRAIN,), notes=notes), consent(), said.append)
+    assert defaults == [False, True]
+    assert make(Plan((TRAIN,), notes=notes, is_scored=False), consent(yes=True), said.append)
+
+
+def test_of_steps_that_are_alike_the_one_with_most_work_is_measured_and_the_others_follow(said, monkeypatch):
     measured = []
     monkeypatch.setattr(making, "timed", lambda step: measured.append(step) or stand_in.timed(step))
-    objectives = [("--set", f"objective.name={name}") for name in ("gan_alone", "cycle_alone")]
-    alike = [
-        Step("train", ("cyclegan", "train", "small", f"runs/{i}", *way)) for i, way in enumerate([(), *objectives])
+    half, whole = (Step(f"train {work}", TRAIN.command, alike="all", work=work) for work in (0.5, 1.0))
+    known = Step("train known", TRAIN.command, seconds=300, alike="all")
+    make(Plan((half, TRAIN, whole, known, SCORE)), consent(look=True), said.append)
+    assert measured == [TRAIN, whole]
+    assert [text for text in said if text.startswith("Measuring")] == [
+        f"Measuring how long it takes here to {title} ..." for title in ("train it", "train 1.0")
     ]
-    other = Step("train", ("cyclegan", "train", "small", "runs/y", "--set", "seed=1"))
-    make(Plan((*alike, other)), consent(look=True), said.append)
-    assert measured == [alike[0], other]
-    assert "To do: 4 steps, about 4.0 min" in said[-1]
+    assert [line.rpartition("(")[2] for line in said[-1].splitlines() if "train" in line and ". " in line] == [
+        "less than a minute)",
+        "about 60 s)",
+        "about 60 s)",
+        "about 5.0 min)",
+    ]
+    assert "To do: 5 steps, about 7.5 min and what the others take" in said[-1]
+
+
+def test_alike_steps_whose_time_nobody_can_say_are_measured_once_too(said, monkeypatch):
+    measured = []
+    monkeypatch.setattr(making, "timed", lambda step: measured.append(step) or step)
+    steps_alike = tuple(Step(f"train {i}", TRAIN.command, alike="all") for i in range(3))
+    make(Plan(steps_alike), consent(look=True), said.append)
+    assert len(measured) == 1
+    assert said[-1].startswith("To do: 3 steps.")
 
 
 def test_what_makes_something_is_told_with_its_time_and_asked_about(said, monkeypatch):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cgeval.compare.gather import Wanted, find_subjects, missing_scores
 from cgeval.compare.making.scoring import Candidate, Measuring, Wish, measuring
-from cgeval.compare.making.trained import sealed_sets
+from cgeval.compare.making.trained import SHORT, sealed_sets
 from cgeval.errors import WeightsError
 from cgeval.records import read_records
 from cgeval.runs import Run
-from tests.cgeval.compare.runs_with_records import LATE, a_run, add_set, reconstruct, seal_again, write_streets
+from tests.cgeval.compare.runs_with_records import LATE, a_run, add_set, reconstruct, score, seal_again, write_streets
 from tests.cgeval.compare.stand_in import scored
 from tests.cgeval.protocols.streets import write_header
 
@@ -186,7 +187,19 @@ def test_another_scorer_of_the_same_name_is_not_taken_for_it():
 
 def test_without_labels_there_is_nothing_to_score():
     plain = {"name": "horses", "label_domain": None, "label_set": None, "paired": False}
-    assert measuring(candidate("runs/main", dataset=plain), [], "test", Wish()) == Measuring()
+    assert measuring(candidate("runs/main", dataset=plain), [], "test", Wish()) == Measuring(is_scored=False)
+
+
+def test_what_has_a_score_or_gets_one_is_told_from_what_never_does(place):
+    assert plan().is_scored
+    (place / "scorers" / "camvid" / "scorer.safetensors").unlink()
+    assert plan().is_scored  # by its colours
+    a_run(Path("runs/photos"), directions=("AtoB",), dataset=place / "streets")
+    assert not measuring(candidate("runs/photos"), [], "test", Wish()).is_scored
+    score(Run.open(Path("runs/photos")), "test_AtoB")
+    assert measuring(
+        candidate("runs/photos"), [Candidate(Path("runs/x"), {}, planned=("AtoB",))], "test", Wish()
+    ).is_scored
 
 
 def test_of_unpaired_label_maps_only_labels_to_photo_is_scored():
@@ -215,3 +228,69 @@ def test_the_records_are_only_read():
     before = [json.dumps(record.extra, sort_keys=True) for record in read_records(Path("runs/main"))]
     plan(convention="reference")
     assert [json.dumps(record.extra, sort_keys=True) for record in read_records(Path("runs/main"))] == before
+
+
+# What is planned here and what `cgeval.compare.missing` tells of are found differently, and must be the same
+
+
+def nobody() -> None: ...
+
+
+def main_alone() -> None:
+    scored(Path("runs/main"))
+
+
+def everybody() -> None:
+    scored(Path("runs/main"))
+    scored(Path("runs/other"))
+
+
+def one_direction() -> None:
+    scored(Path("runs/main"), ["test_BtoA"])
+
+
+def another_protocol() -> None:
+    scored(Path("runs/main"))
+    scored(Path("runs/other"), protocol="paper")
+
+
+def another_convention() -> None:
+    scored(Path("runs/main"), convention="reference")
+    scored(Path("runs/other"))
+
+
+def main_twice() -> None:
+    scored(Path("runs/main"))
+    scored(Path("runs/main"), protocol="paper", at=LATE)
+    scored(Path("runs/other"))
+
+
+def sealed_again() -> None:
+    everybody()
+    seal_again(Run.open(Path("runs/other")), "test_BtoA")
+
+
+SITUATIONS = (
+    nobody,
+    main_alone,
+    everybody,
+    one_direction,
+    another_protocol,
+    another_convention,
+    main_twice,
+    sealed_again,
+)
+
+
+@pytest.mark.parametrize("named", [{}, {"scorer": "camvid"}, {"protocol": "paper"}, {"convention": "reference"}])
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
+def test_what_is_planned_is_what_is_told_to_be_missing(situation, named):
+    a_run(Path("runs/other"), "pix2pix")
+    situation()
+    subjects = find_subjects([Run.open(Path("runs/main")), Run.open(Path("runs/other"))], "test", None)
+    told = {(str(each.subject.run.path), SHORT[each.direction]) for each in missing_scores(subjects, Wanted(**named))}
+    planned = set()
+    for step in plan(candidate("runs/other"), **named).steps:
+        way = step.command[step.command.index("--direction") + 1] if "--direction" in step.command else None
+        planned |= {(step.command[2], each) for each in ([way] if way else SHORT.values())}
+    assert planned == told

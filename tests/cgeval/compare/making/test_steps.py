@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cgeval.compare.making import steps
-from cgeval.compare.making.steps import Step, argv, duration, plan_lines, run_program, run_steps, timed, total_words
+from cgeval.compare.making.steps import Step, about, argv, asked, plan_lines, run_program, run_steps, timed, total_words
 from cgeval.errors import RunError
 
 TRAIN, GATYS, SCORE = ("cyclegan", "train", "small", "runs/a b"), ("cgeval", "gatys", "d"), ("cgeval", "fcn-score", "r")
@@ -33,7 +33,8 @@ elif "--dry-run" in words:
     note("dry")
     answer = json.dumps({"seconds": 90.0, "fetches": "far" if "far" in words else None})
     print(answer if "mute" not in words else "nothing that a program can read")
-    if "wrong" in words: sys.exit("Error: no such dataset.")
+    if "wrong" in words: sys.exit("Warning: old.\\nError: no such dataset.")
+    if "broken" in words: raise ZeroDivisionError
 elif "fail" in words:
     print("Error: no such run.", file=sys.stderr)
     sys.exit(int(words[-1]))
@@ -61,9 +62,11 @@ def logged(folder: Path) -> list[str]:
 
 
 def test_a_plan_says_what_is_there_what_is_to_be_done_how_long_and_by_which_command():
-    plan = [Step("train", TRAIN, done=True), Step("make", GATYS, seconds=150), Step("score", SCORE)]
+    done = [Step("train", TRAIN, done=True, seconds=9), Step("seal", TRAIN, done=True)]
+    plan = [done[0], Step("make", GATYS, seconds=150), done[1], Step("score", SCORE)]
     assert plan_lines(plan) == [
         "  there  train",
+        "  there  seal",
         "     1.  make (about 2.5 min)",
         "         cgeval gatys d",
         "     2.  score",
@@ -79,17 +82,22 @@ def test_a_command_can_be_typed_as_it_is_told():
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0.2, "1 s"),
-        (45, "45 s"),
-        (119, "119 s"),
-        (150, "2.5 min"),
-        (1800, "30 min"),
-        (9000, "2.5 h"),
-        (3e5, "3.5 days"),
+        (0.2, "less than a minute"),
+        (59, "less than a minute"),
+        (119, "about 119 s"),
+        (150, "about 2.5 min"),
+        (1800, "about 30 min"),
+        (9000, "about 2.5 h"),
+        (3e5, "about 3.5 days"),
     ],
 )
 def test_a_duration_is_as_exact_as_an_estimate_may_be(seconds, words):
-    assert duration(seconds) == words
+    assert about(seconds) == words
+
+
+def test_where_a_time_is_from_is_told_if_nobody_measured_it():
+    (line, _) = plan_lines([Step("train", TRAIN, seconds=150, known_by="by the log of runs/a")])
+    assert line == "     1.  train (about 2.5 min, by the log of runs/a)"
 
 
 def test_only_what_makes_something_new_is_asked_about():
@@ -111,8 +119,8 @@ def test_weights_that_come_first_are_told_since_their_time_is_not_known(fake):
     assert timed(Step("make it", GATYS)).title == "make it"
 
 
-def test_what_has_no_dry_run_or_is_done_is_not_tried(fake):
-    for step in (Step("", SCORE), Step("", TRAIN, done=True)):
+def test_what_has_no_dry_run_or_is_done_or_known_is_not_tried(fake):
+    for step in (Step("", SCORE), Step("", TRAIN, done=True), Step("", TRAIN, seconds=3)):
         assert timed(step) == step
     assert logged(fake) == []
 
@@ -121,12 +129,24 @@ def test_a_dry_run_that_knows_no_time_leaves_it_unknown(fake):
     assert timed(Step("", (*TRAIN, "mute"))).seconds is None
 
 
-def test_a_dry_run_that_fails_is_a_mistake_that_the_step_would_make_too(fake, capfd):
-    with pytest.raises(
-        RunError, match="`cyclegan train small 'runs/a b' wrong --dry-run --json` ended with exit code 1"
-    ):
+def test_a_dry_run_that_refuses_is_told_once_in_its_own_words(fake, capfd):
+    with pytest.raises(RunError) as refused:
         timed(Step("", (*TRAIN, "wrong")))
-    assert "Error: no such dataset." in capfd.readouterr().err
+    assert str(refused.value) == "no such dataset."
+    assert capfd.readouterr().err == ""
+
+
+def test_a_dry_run_that_breaks_shows_all_that_it_said(fake, capfd):
+    with pytest.raises(
+        RunError, match="`cyclegan train small 'runs/a b' broken --dry-run --json` ended with exit code 1"
+    ):
+        timed(Step("", (*TRAIN, "broken")))
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_what_a_quick_command_says_beside_its_answer_is_passed_on(fake, capfd):
+    assert asked(("cgeval", "say")) == b"a table\n"
+    assert capfd.readouterr().err == "a bar\n"
 
 
 # Running

@@ -265,12 +265,7 @@ def published_table() -> Table:
             cells[1, "fooling_rate"] = Number(value, 1000, value - half, value + half, "printed, method not said")
         rows.append(Row(label, "published", cells))
     title = "printed in Zhu et al., arXiv 1703.10593, Table 2; other images, another scorer: not to be compared"
-    return Table(
-        title,
-        (fcn, amt),
-        tuple(rows),
-        ("A number that is marked as unsure was read in one place only, and not yet in the paper itself.",),
-    )
+    return Table(title, (fcn, amt), tuple(rows))
 
 
 def rich() -> Comparison:

@@ -143,7 +143,8 @@ def test_heads_say_n_and_lists_say_how_it_was_measured():
 def test_an_unsure_number_has_a_sign_that_is_explained_where_it_is():
     text = as_markdown(comparisons.rich())
     assert " 0.07? |" in text
-    assert text.count("\n- ?: unsure\n") == 1
+    assert text.count("\n- ?: read in one place only") == 1
+    assert text.count("one place only") == 1
 
 
 def test_a_table_without_numbers_says_so():

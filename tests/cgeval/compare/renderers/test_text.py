@@ -52,7 +52,8 @@ def test_nothing_that_comes_from_names_steers_the_terminal(label, title):
 def test_it_begins_with_what_is_compared_and_what_the_sign_means():
     first, second, *_ = as_text(comparisons.rich(), 140, bold=False).splitlines()
     assert first == "camvid, split test: compared with CycleGAN"
-    assert second.startswith("* the best of its column, or not told from the best")
+    assert second.startswith("* the best of its column, or not told from the best by intervals")
+    assert "not corrected" in second
 
 
 def test_without_best_numbers_no_sign_is_explained():
@@ -174,7 +175,8 @@ def test_what_was_measured_otherwise_and_what_is_printed_have_tables_of_their_ow
 def test_an_unsure_number_has_a_sign_that_is_explained():
     text = as_text(comparisons.rich(), 140, bold=False)
     assert " 0.07?" in text
-    assert text.count("\n? unsure\n") == 1
+    assert text.count("\n? read in one place only") == 1
+    assert text.count("one place only") == 1
 
 
 def test_facts_footnotes_and_notes_stand_below():
@@ -182,6 +184,35 @@ def test_facts_footnotes_and_notes_stand_below():
     assert re.search(r"^scorer +labels -> photo: camvid \(segformer", text, re.MULTILINE)
     assert "Differences: paired bootstrap over the same 233 images" in text
     assert text.splitlines()[-2].startswith("note: pix2pix has no photo -> labels")
+
+
+def test_a_fooling_rates_n_counts_participants():
+    text = as_text(comparisons.rich(), 140, bold=False)
+    assert "n = 1000 participants" in text
+    whole = comparisons.rich()
+    table = whole.tables[0]
+    rows = [
+        replace(row, numbers={key: replace(cell, n=24) if key[0] == 2 else cell for key, cell in row.numbers.items()})
+        if row.label == "pix2pix"
+        else row
+        for row in table.rows
+    ]
+    text = as_text(replace(whole, tables=(replace(table, rows=tuple(rows)),)), 140, bold=False)
+    assert re.search(r"^ +participants +fooling rate", text, re.MULTILINE)
+    assert "n = 1000" not in text
+
+
+def test_what_the_first_table_tells_is_not_told_again():
+    text = as_text(comparisons.rich(), 140, bold=False)
+    other = comparisons.other_table()
+    (group,) = other.groups
+    again = replace(other, groups=(replace(group, facts=comparisons.LABELS_TO_PHOTO.facts),))
+    assert text.count(comparisons.INTERVAL) == 1
+    assert "big (fcn8s)" in text
+    assert "\nthe rest  as in the first table\n" in text
+    alone = as_text(replace(comparisons.rich(), tables=(again,)), 140, bold=False)
+    assert comparisons.INTERVAL in alone
+    assert "the rest" not in alone
 
 
 def test_a_table_without_numbers_says_so():

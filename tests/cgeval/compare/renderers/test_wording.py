@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgeval.compare.comparison import Difference, Number, Row, Table
+from cgeval.compare.renderers.facts import facts, group_names
 from cgeval.compare.renderers.wording import (
     Column,
     columns,
     difference_words,
-    facts,
-    group_names,
     group_words,
     label_words,
     metric_words,
@@ -150,6 +149,7 @@ def test_a_group_is_named_by_its_metric_or_title_and_by_more_where_that_is_the_s
 def test_what_stands_over_a_group_has_n_only_where_all_share_it():
     assert group_words(comparisons.LABELS_TO_PHOTO, 233) == ("labels -> photo", "n = 233", "128x128 px")
     assert group_words(comparisons.FOOLING, None) == ("labels -> photo",)
+    assert group_words(comparisons.FOOLING, 25) == ("labels -> photo", "n = 25 participants")
 
 
 def test_each_fact_is_told_once_with_the_groups_it_is_true_of():
@@ -158,6 +158,27 @@ def test_each_fact_is_told_once_with_the_groups_it_is_true_of():
     assert known["intervals", shared] == comparisons.INTERVAL
     assert known["intervals", ("fooling rate",)] == comparisons.WILSON
     assert ("scorer", ("labels -> photo",)) in known
+
+
+def test_groups_of_one_metric_are_named_by_it_where_a_fact_is_true_of_all_of_them():
+    back = replace(comparisons.RECONSTRUCTION, title="photo -> labels -> photo")
+    table = Table("t", (comparisons.LABELS_TO_PHOTO, comparisons.RECONSTRUCTION, back), ())
+    groups = {fact.text: fact.groups for fact in facts(table)}
+    assert groups[comparisons.RECONSTRUCTION.facts["protocol"]] == ("reconstruction error (L1)",)
+    other = replace(back, facts={"protocol": "another"})
+    groups = {fact.text: fact.groups for fact in facts(replace(table, groups=(*table.groups[:2], other)))}
+    assert groups["another"] == ("reconstruction error (L1), photo -> labels -> photo",)
+
+
+def test_after_a_first_table_only_what_differs_is_told():
+    first = comparisons.first_table()
+    known = [(fact.heading, fact.text) for fact in facts(comparisons.other_table(), first=first)]
+    assert known == [
+        ("protocol", "fcn-score-scorer-size"),
+        ("scorer", "big (fcn8s)"),
+        ("the rest", "as in the first table"),
+    ]
+    assert facts(comparisons.other_table()) == facts(comparisons.other_table(), first=Table("t", (), ()))
 
 
 def test_a_fact_of_all_groups_names_none():
