@@ -7,8 +7,8 @@ The server is `study-server serve` as a program of its own on loopback, as it co
 every commit (synchronous=FULL), or with a private PostgreSQL (its own defaults, fsync on). Participants go all the way
 from entry to the last page, but fetch no images; each trial is two requests, a begin and an answer.
 
-flat: 32 participants at once who answer without thinking, 240 trials each; what is told is the time in which all of them
-are answering.
+flat: 32 participants at once who answer without thinking, 240 trials each; what is told is the time in which all
+of them are answering.
 pace: 1,000 participants at once, an answer every 3 s each (1.5 to 4.5), who arrive over half a minute; what is told is
 the minute after that.
 """
@@ -94,7 +94,7 @@ def _attend(
         config, manifest, told = read_config(folder / CONFIG), read_manifest(folder), Told()
         truth = Truth(manifest)
         people = (take_part(config, truth, crowd, {}, i, told) for i in range(sessions))
-        with serving(folder, *(("--database-url", url, *(("--workers", os.environ["W"]) if "W" in os.environ else ())) if url else ())) as (host, port):
+        with serving(folder, *(("--database-url", url) if url else ())) as (host, port):
             measured = attend(people, host, port, at_once, limit_s=limit_s)
         study = open_study(folder, url)
         lines = len((folder / "answers.jsonl").read_bytes().splitlines())

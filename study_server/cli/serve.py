@@ -11,10 +11,10 @@ from cgeval.errors import RunError
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; 0.0.0.0 for everywhere.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 for any that is free.")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes that answer.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer; default: 2, with PostgreSQL 4.")
 @click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address; default: STUDY/study.db.")
 @click.option("--trust-proxy", is_flag=True, help="A server with TLS stands in front and says so in its headers.")
-def serve(study: Path, host: str, port: int, workers: int, database_url: str | None, trust_proxy: bool) -> None:
+def serve(study: Path, host: str, port: int, workers: int | None, database_url: str | None, trust_proxy: bool) -> None:
     """Host a study until it is stopped by Ctrl-C or SIGTERM.
 
     Participants open the address that is printed; /admin/ shows how far it is.
@@ -33,4 +33,4 @@ def serve(study: Path, host: str, port: int, workers: int, database_url: str | N
             f"participants  {address}/\nadmin         {address}/admin/\nCtrl-C stops it; what is answered is kept."
         )
 
-    serve_study(Serving(study, host, port, workers, database_url, trust_proxy), say)
+    serve_study(Serving(study, host, port, workers or (4 if database_url else 2), database_url, trust_proxy), say)

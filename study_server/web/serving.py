@@ -28,7 +28,7 @@ from study_server.web.factory import create_app
 
 BACKLOG, CONNECTIONS = 1024, 4000
 EXPIRE_EVERY_S, LOOK_EVERY_S = 30.0, 0.2
-HEAR_S = 30.0  # at most, without anybody who says anything
+HEAR_S = 0.2  # at most, before a worker sees that it is to stop
 PATIENCE_S = 30  # for requests that have begun, once it is to stop
 
 
@@ -44,7 +44,7 @@ class Serving:
     trust_proxy: bool = False
 
 
-class _StoppedError(Exception):
+class _StoppedError(BaseException):  # so that nothing that guards against errors takes it for one
     """Somebody says stop."""
 
 
@@ -117,11 +117,11 @@ def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int
     code = 1
     try:
         os.close(writer)
+        stop = threading.Event()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent says when
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())  # never in the middle of an answer
         threading.Thread(target=_leave_with_parent, args=(reader,), daemon=True).start()
-        _answer(serving, listening)
-        code = 0
-    except _StoppedError:
+        _answer(serving, listening, stop)
         code = 0
     except Exception as error:
         logs.failure("worker", error)
@@ -129,7 +129,7 @@ def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int
         os._exit(code)
 
 
-def _answer(serving: Serving, listening: socket.socket) -> None:
+def _answer(serving: Serving, listening: socket.socket, stop: threading.Event) -> None:
     study = open_study(serving.folder, serving.database_url, fill_up=False)
     proxy: dict[str, Any] = {}
     if serving.trust_proxy:
@@ -148,13 +148,10 @@ def _answer(serving: Serving, listening: socket.socket) -> None:
         **proxy,
     )
     try:
-        with contextlib.suppress(_StoppedError):
-            while True:
-                server.asyncore.loop(timeout=HEAR_S, map=server._map, use_poll=True, count=1)
-                turn.take()
+        while not stop.is_set():
+            server.asyncore.loop(timeout=HEAR_S, map=server._map, use_poll=True, count=1)
+            turn.take()
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        turn.take()
         server.asyncore.loop(timeout=0, map=server._map, use_poll=True, count=1)
         study.close()
 
