@@ -52,9 +52,10 @@ def test_classes_have_the_colours_of_their_label_set_and_shares_that_are_all(plo
 
 def test_no_more_than_six_methods_stand_side_by_side_and_none_is_left_out(whole, plots):
     to_photo = [plot for plot in plots if plot.title == "labels -> photo"]
-    labels = [label for plot in to_photo for label, _ in plot.heads]
+    main, *others = [subject.label for subject in whole.subjects]
     assert all(len(plot.heads) <= ACROSS for plot in to_photo)
-    assert labels == [subject.label for subject in whole.subjects]
+    assert all(plot.heads[0][0] == main for plot in to_photo), "each part is read beside the main one"
+    assert [label for plot in to_photo for label, _ in plot.heads[1:]] == others
 
 
 def test_without_matrices_there_are_bars_and_no_ceiling(tmp_path):
