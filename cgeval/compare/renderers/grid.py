@@ -99,7 +99,7 @@ class Grid:
 
 def text_width(text: str) -> int:
     """Columns that a terminal gives the text: two for a wide sign, none for one that joins the sign before it."""
-    return sum(_sign_width(sign) for sign in text)
+    return len(text) if text.isascii() and text.isprintable() else sum(_sign_width(sign) for sign in text)
 
 
 def wrapped(text: str, columns: int) -> list[str]:

@@ -6,7 +6,7 @@ trap "below shuffled" of `cgeval fcn-score --sanity`, told where the comparison 
 
 from cgeval.compare.comparison import Comparison, Number, Row, Table
 from cgeval.compare.renderers.wording import Column, columns, metric_words, number_words, one_line
-from cgeval.compare.report.summary import task_words
+from cgeval.compare.report.summary import listed, task_words
 from cgeval.compare.tabulate import SHUFFLED
 
 
@@ -30,12 +30,10 @@ def _caution(table: Table, place: int, main: Row, other: Row) -> str:
     clearly = any(_is_clearly_below(main.numbers[each.key], other.numbers[each.key], each) for each in below)
     than = "below" if clearly else "no higher than"
     title = one_line(table.groups[place].title)
-    numbers = " and ".join(
-        f"{metric_words(each.metric)} {_held(main, each)} against {_held(other, each)}" for each in below
-    )
+    numbers = [f"{metric_words(each.metric)} {_held(main, each)} against {_held(other, each)}" for each in below]
     return (
         f"{task_words(title)}, {one_line(main.label)} scores {than} real {_made(title)} of other scenes "
-        f"({one_line(other.label)}): {numbers}. What all scenes share is enough for such a score."
+        f"({one_line(other.label)}): {listed(numbers)}. What all scenes share is enough for such a score."
     )
 
 

@@ -150,7 +150,7 @@ def _verdicts(contest: _Contest) -> str:
     if len(there[most]) > MOST_NAMED:  # named last, as "the other 7"
         there[most] = there.pop(most)
     parts = [_are(rows, word, len(others), is_last=word == [*there][-1]) for word, rows in there.items()]
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    return listed(parts)
 
 
 def _verdict(difference: Difference | None, column: Column) -> str:
@@ -164,7 +164,7 @@ def _verdict(difference: Difference | None, column: Column) -> str:
 
 def _are(rows: Sequence[Row], word: str, others: int, *, is_last: bool) -> str:
     if len(rows) <= MOST_NAMED or not is_last:
-        return f"{_listed([_named(row) for row in rows])} {'is' if len(rows) == 1 else 'are'} {word}"
+        return f"{_first_of([_named(row) for row in rows])} {'is' if len(rows) == 1 else 'are'} {word}"
     return f"all {len(rows)} others are {word}" if len(rows) == others else f"the other {len(rows)} are {word}"
 
 
@@ -180,11 +180,16 @@ def _ties(contests: Sequence[_Contest]) -> list[str]:
     for contest in contests:
         equals = [_named(row) for row in contest.rows[1:] if row.numbers[contest.column.key].best]
         if equals and not (contest.is_paired and contest.main in (contest.best, *contest.rows[1:2])):
-            told.append(f"{_listed(equals)} ({contest.title})")
+            told.append(f"{_first_of(equals)} ({contest.title})")
     return [f"Not told apart from the best by these images: {'; '.join(told)}."] if told else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _first_of(names: Sequence[str]) -> str:
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return listed(names)
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -161,5 +161,5 @@ def test_the_invariants_hold(folder, database_url):
 @pytest.mark.slow
 def test_the_invariants_hold_for_long(folder, database_url):
     machine = type("Machine", (Study,), {"folder": folder, "url": database_url})
-    chosen = settings(max_examples=200, stateful_step_count=60, deadline=None, derandomize=True, database=None)
+    chosen = settings(max_examples=50, stateful_step_count=50, deadline=None, derandomize=True, database=None)
     run_state_machine_as_test(machine, settings=settings(chosen, suppress_health_check=list(HealthCheck)))

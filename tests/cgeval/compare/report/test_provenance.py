@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,25 @@ def test_a_trained_run_is_trained_by_its_own_configuration(tmp_path):
     assert (train["config"], train["run"]) == (str(tmp_path / "run" / "config.toml"), tmp_path / "run-again")
     assert "run_path" in translate
     assert {fact.heading: fact.text for fact in found.facts}["seed"] == "3"
+
+
+def test_a_training_is_told_where_the_data_is_and_takes_a_folder_that_is_free(tmp_path):
+    settings = {"seed": 3, "data": {"path": "a folder", "path_b": "another"}}
+    producer = {"name": "cyclegan", "version": "1"}
+    train, translate = remade(tmp_path, "cyclegan", producer, settings, {}, config=True)["CycleGAN"].commands
+    assert (parsed(train.text)["data"], parsed(train.text)["data_b"]) == (Path("a folder"), Path("another"))
+    assert parsed(train.text)["run"] == parsed(translate.text)["run_path"]
+    assert not parsed(train.text)["run"].exists()
+
+
+def test_a_training_whose_settings_name_no_data_takes_the_dataset_of_the_run(tmp_path):
+    found = remade(tmp_path, "cyclegan", {"name": "cyclegan", "version": "1"}, {}, {}, config=True)["CycleGAN"]
+    assert parsed(found.commands[0].text)["data"] == tmp_path / "my data"
+
+
+def test_imported_weights_were_not_trained_here(tmp_path):
+    producer = {"name": "cyclegan", "version": "1", "imported_weights": {"gen_ab": "x.pth"}}
+    assert remade(tmp_path, "cyclegan", producer, {}, {}, config=True)["CycleGAN"].commands == ()
 
 
 def test_results_that_were_brought_in_are_adopted_again(tmp_path):

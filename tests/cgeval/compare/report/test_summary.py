@@ -56,6 +56,30 @@ def test_what_is_not_told_apart_is_named():
     ]
 
 
+def differing(label, by, holm):
+    return row(label, "method", 0.153 + by, (by, by - 0.01, by + 0.01, 0.0004, holm))
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ([("a", 0.2, 0.01), ("b", -0.05, 0.049), ("c", 0.1, 0.05)], "a is better, b is worse and c is not told apart"),
+        ([(name, -0.05, 0.01) for name in "abcd"], "all 4 others are worse"),
+        ([("z", 0.2, 0.01), *((name, -0.05, 0.01) for name in "abcd")], "z is better and the other 4 are worse"),
+        ([("z", -0.1, 0.01), *((n, 0.05, 0.01) for n in "abcd")], "z is worse and the other 4 are better"),
+        ([("a, b", 0.2, 0.01), ("c", 0.1, 0.01)], "“a, b” and c are better"),
+    ],
+)
+def test_what_holm_tells_apart_from_the_main_method_is_named_or_counted(others, told):
+    found = sentences(MAIN_ROW, *(differing(*each) for each in others))[1]
+    assert found.endswith(f"from labels to photo, {told}.")
+
+
+def test_what_has_no_paired_difference_is_neither_better_nor_worse():
+    found = sentences(MAIN_ROW, differing("a", 0.2, 0.01), row("b", "method", 0.1))[1]
+    assert found.endswith("a is better and b is not over the same images.")
+
+
 def test_a_method_that_stands_alone():
     assert sentences(MAIN_ROW) == [
         "From labels to photo, only CycleGAN is measured: its class IoU of 0.153 is 35 % of the ceiling (0.438)."
