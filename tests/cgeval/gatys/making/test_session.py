@@ -288,7 +288,7 @@ def test_after_a_kill_or_a_stop_the_same_pictures_come_as_without(tmp_path, weig
 
 
 def run_program(words):
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     command = [sys.executable, "-c", KILLED, *words]
     return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
