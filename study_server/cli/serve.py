@@ -14,7 +14,16 @@ from cgeval.errors import RunError
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer; default: 2, with PostgreSQL 4.")
 @click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address; default: STUDY/study.db.")
 @click.option("--trust-proxy", is_flag=True, help="A server with TLS stands in front and says so in its headers.")
-def serve(study: Path, host: str, port: int, workers: int | None, database_url: str | None, trust_proxy: bool) -> None:
+@click.option("--verbose", is_flag=True, help="Each request on the error stream too, not only in STUDY/server.log.")
+def serve(
+    study: Path,
+    host: str,
+    port: int,
+    workers: int | None,
+    database_url: str | None,
+    trust_proxy: bool,
+    verbose: bool,
+) -> None:
     """Host a study until it is stopped by Ctrl-C or SIGTERM.
 
     Participants open the address that is printed; /admin/ shows how far it is.
@@ -33,4 +42,6 @@ def serve(study: Path, host: str, port: int, workers: int | None, database_url: 
             f"participants  {address}/\nadmin         {address}/admin/\nCtrl-C stops it; what is answered is kept."
         )
 
-    serve_study(Serving(study, host, port, workers or (4 if database_url else 2), database_url, trust_proxy), say)
+    wanted = workers or (4 if database_url else 2)
+    if serve_study(Serving(study, host, port, wanted, database_url, trust_proxy, verbose), say):
+        raise SystemExit(130)

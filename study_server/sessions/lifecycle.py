@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from study_server.sessions.assignment import assign, is_full, lease_from
 from study_server.sessions.identity import digest_of, identity_of, new_token
-from study_server.sessions.refusals import RefusedError, no_storage, other_page, unknown_token, wrong_state
+from study_server.sessions.refusals import RefusedError, busy, no_storage, other_page, unknown_token, wrong_state
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, view_of
 from study_server.store.engine import BusyError, StorageError
@@ -76,7 +76,7 @@ def _refusing() -> Iterator[None]:
     except StorageError:
         raise no_storage() from None
     except BusyError:
-        raise RefusedError(503, "busy", "The server is busy. Please try again.") from None
+        raise busy() from None
 
 
 def enter(study: Study, entrance: Entrance) -> Ticket:

@@ -27,3 +27,8 @@ def wrong_state(state: str) -> RefusedError:
 def no_storage() -> RefusedError:
     """For what cannot be kept: the disk is full or broken."""
     return RefusedError(507, "storage", "The server cannot store anything at the moment. Please try again.")
+
+
+def busy() -> RefusedError:
+    """For a database that another program holds."""
+    return RefusedError(503, "busy", "The server is busy. Please try again.")

@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
 
 
 class Setting(Base):
-    """What belongs to the study as a whole and changes: "study_id", "running" ("yes" or "no"), ..."""
+    """What belongs to the study as a whole: "study_id", "running" ("yes", "no"), "looked_after" (when, by /health)."""
 
     __tablename__ = "settings"
 

@@ -12,19 +12,22 @@ from study_server.sessions.study import Study
 from study_server.sessions.view import View
 from study_server.web import logs
 
-Id = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, Field(max_length=4000)]
+NO_NUL = r"^[^\x00]*$"  # which PostgreSQL keeps in no text
+LONGEST_NAME = 100  # of a field that is told
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+Text = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
 Short = Annotated[str, Field(max_length=512)]
+Number = Annotated[int | float, Field(ge=-1e12, le=1e12)]
 Ms = Annotated[float, Field(ge=-1e7, le=1e9)]
 Replies = Annotated[
-    dict[Annotated[str, Field(max_length=64)], str | int | float | bool | list[Short] | None], Field(max_length=32)
+    dict[Annotated[str, Field(max_length=64)], Text | bool | Number | list[Short] | None], Field(max_length=32)
 ]
 
 
 class Body(BaseModel):
     """A request: nothing beside what is named, and no number that is none."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 AnyBody = TypeVar("AnyBody", bound=Body)
@@ -144,6 +147,8 @@ def blueprint(study: Study) -> Blueprint:
 
     @api.get("/stimuli/<name>")
     def stimulus(name: str) -> Response:
+        if not name.isascii() or not name.isprintable():
+            raise RefusedError(404, "not_found", "There is nothing here.")
         path = trials.stimulus(study, *_who(), name)
         return Response(path.read_bytes(), mimetype="image/png")
 
@@ -178,7 +183,7 @@ def _who() -> tuple[str, str]:
     client = request.headers.get("X-Client", "")
     if kind != "Bearer" or not token or len(token) > 128:
         raise RefusedError(401, "unknown_token", "This session is not known here: open the study's link again.")
-    if not 0 < len(client) <= 64:
+    if not 0 < len(client) <= 64 or not client.isascii() or not client.isprintable():
         raise RefusedError(400, "bad_request", "X-Client is expected: the page's own id.")
     return token, client
 
@@ -189,7 +194,7 @@ def _body(kind: type[AnyBody]) -> AnyBody:
         return kind.model_validate_json(request.get_data(cache=False))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        where = ".".join(str(part) for part in first["loc"])[:LONGEST_NAME] or "the body"
         raise RefusedError(400, "bad_request", f"{where}: {first['msg']}.") from None
 
 

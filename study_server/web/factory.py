@@ -5,10 +5,15 @@ from typing import Any
 
 from flask import Flask, Request, Response, jsonify, render_template, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session as Transaction
 from werkzeug.exceptions import HTTPException
 
-from study_server.sessions.refusals import RefusedError
-from study_server.sessions.study import Study
+from study_server.sessions.lifecycle import writing
+from study_server.sessions.refusals import RefusedError, busy, no_storage
+from study_server.sessions.study import Study, stamp
+from study_server.store.engine import BusyError, StorageError
+from study_server.store.models import Setting
 from study_server.web import admin, api, headers, logs, participant
 
 LARGEST_BODY = 64 * 1024
@@ -42,6 +47,8 @@ def create_app(study: Study, *, secure: bool = False) -> Flask:
     app.register_blueprint(admin.blueprint(study))
     app.add_url_rule("/health", view_func=lambda: health(study), methods=["GET"])
     app.register_error_handler(RefusedError, _refused)
+    app.register_error_handler(StorageError, lambda _: _refused(no_storage()))
+    app.register_error_handler(BusyError, lambda _: _refused(busy()))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     headers.add_to(app, study.config.entry.platform)
@@ -52,6 +59,10 @@ def create_app(study: Study, *, secure: bool = False) -> Flask:
 class _AdminSessions(SecureCookieSessionInterface):
     """A cookie for the admin's pages; nobody else has any, nor is one looked for."""
 
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Over TLS alone, where it was given over TLS."""
+        return request.is_secure or super().get_cookie_secure(app)
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Of the admin's pages alone."""
         if request.path.startswith("/admin"):
@@ -60,30 +71,42 @@ class _AdminSessions(SecureCookieSessionInterface):
 
 
 def health(study: Study) -> tuple[Response, int]:
-    """200 where a participant would be served: the database answers, and can be written to."""
+    """200 where a participant would be served: the database answers, and keeps what is written.
+
+    running: whether new participants are taken; those who have begun go on in any case, so 200 it is then too.
+    """
     try:
-        with study.database.write() as found:
-            found.connection().exec_driver_sql("SELECT 1")
+        with writing(study) as found:
+            running = found.scalar(select(Setting.value).where(Setting.name == "running"))
+            _write_something(study, found)
     except Exception as error:
-        logs.note("unhealthy", error=type(error).__name__)
+        logs.trouble("unhealthy", error=error.code if isinstance(error, RefusedError) else type(error).__name__)
         return jsonify(status="unwell"), 503
-    return jsonify(status="well", study=study.manifest.study_id), 200
+    return jsonify(status="well", study=study.manifest.study_id, running=running == "yes"), 200
 
 
-def _refused(error: RefusedError) -> tuple[Response, int]:
-    logs.mark(error.code)
-    return jsonify(error=error.code, message=error.sentence), error.status
+def _write_something(study: Study, found: Transaction) -> None:
+    """The time, since what does not change SQLite does not write."""
+    at, here = stamp(study.clock()), Setting.name == "looked_after"
+    if found.execute(update(Setting).where(here).values(value=at).returning(Setting.name)).first() is None:
+        study.database.lock_assignment(found)
+        if found.scalar(select(Setting.value).where(here)) is None:
+            found.add(Setting(name="looked_after", value=at))
+
+
+def _refused(error: RefusedError) -> Any:
+    return _reply(error.status, error.code, error.sentence)
 
 
 def _http_error(error: HTTPException) -> Any:
     status = error.code or 500
-    sentence = SENTENCES.get(status, error.name)
-    logs.mark(CODES.get(status, f"http_{status}"))
-    if request.path.startswith("/api/"):
-        return jsonify(error=CODES.get(status, f"http_{status}"), message=sentence), status
     if error.response is not None:
         return error
-    return render_template("error.html", status=status, sentence=sentence), status
+    reply = _reply(status, CODES.get(status, f"http_{status}"), SENTENCES.get(status, error.name))
+    for name, value in error.get_headers():
+        if name == "Allow":
+            reply.headers[name] = value
+    return reply
 
 
 def _unexpected(error: Exception) -> Any:
@@ -91,6 +114,15 @@ def _unexpected(error: Exception) -> Any:
     number = secrets.token_hex(4)
     logs.failure(number, error)
     sentence = f"Something went wrong here, which is not your fault (number {number}). Please try again."
+    return _reply(500, "failed", sentence)
+
+
+def _reply(status: int, code: str, sentence: str) -> Response:
+    """JSON for the page's script, a page for people."""
+    logs.mark(code)
     if request.path.startswith("/api/"):
-        return jsonify(error="failed", message=sentence, number=number), 500
-    return render_template("error.html", status=500, sentence=sentence), 500
+        reply = jsonify(error=code, message=sentence)
+    else:
+        reply = Response(render_template("error.html", status=status, sentence=sentence), mimetype="text/html")
+    reply.status_code = status
+    return reply

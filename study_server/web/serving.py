@@ -7,12 +7,13 @@ own takes a quarter of the answers a second). A worker that dies is replaced; wo
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,11 +23,13 @@ from waitress.server import create_server
 
 from cgeval.errors import OutputError
 from study_server.sessions.lifecycle import expire
-from study_server.sessions.study import Study, open_study
+from study_server.sessions.study import open_study
 from study_server.web import logs
-from study_server.web.factory import create_app
+from study_server.web.factory import LARGEST_BODY, create_app
+from study_server.web.hearing import Connections, Hearing, Turn
 
-BACKLOG, CONNECTIONS = 1024, 4000
+BACKLOG, CONNECTIONS = 1024, 4000  # of each worker
+OTHER_FILES = 96  # that a worker has open beside its connections
 EXPIRE_EVERY_S, LOOK_EVERY_S = 30.0, 0.2
 HEAR_S = 0.2  # at most, before a worker sees that it is to stop
 PATIENCE_S = 30  # for requests that have begun, once it is to stop
@@ -34,7 +37,10 @@ PATIENCE_S = 30  # for requests that have begun, once it is to stop
 
 @dataclass(frozen=True)
 class Serving:
-    """How a study is served. trust_proxy: a server with TLS stands in front, and its headers tell the address."""
+    """How a study is served. trust_proxy: a server with TLS stands in front, and its headers tell the address.
+
+    verbose: each request on the error stream too.
+    """
 
     folder: Path
     host: str
@@ -42,39 +48,62 @@ class Serving:
     workers: int
     database_url: str | None = None
     trust_proxy: bool = False
+    verbose: bool = False
 
 
 class _StoppedError(BaseException):  # so that nothing that guards against errors takes it for one
-    """Somebody says stop."""
+    """Somebody says stop. args: the signal's number."""
 
 
-def serve(serving: Serving, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ready: told the address. Raises a CgevalError where that cannot be begun."""
-    study = open_study(serving.folder, serving.database_url)
-    try:
-        listening = _listen(serving)
-    except BaseException:
-        study.close()
-        raise
-    logs.write_to(serving.folder)
+def serve(serving: Serving, ready: Callable[[str], None]) -> bool:
+    """Serve until SIGINT or SIGTERM; returns whether it was SIGINT. ready: told the address.
+
+    Raises a CgevalError where that cannot be begun.
+    """
+    # The parent has no database open when it forks: SQLite keeps account of its process's locks, and a child has none
+    # of those that it would inherit in the books.
+    open_study(serving.folder, serving.database_url).close()
+    _allow_connections()
+    listening = _listen(serving)
+    logs.write_to(serving.folder, verbose=serving.verbose)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     reader, writer = os.pipe()  # whose other end closes when the parent is gone, however it went
     workers: set[int] = set()
+    interrupted = False
     try:
         workers |= {_worker(serving, listening, reader, writer) for _ in range(serving.workers)}
-        ready(f"http://{serving.host}:{listening.getsockname()[1]}")
+        ready(_address(serving.host, listening))
         logs.note("serving", workers=serving.workers)
-        _look_after(workers, lambda: _worker(serving, listening, reader, writer), study)
-    except _StoppedError:
-        pass
+        _look_after(workers, lambda: _worker(serving, listening, reader, writer), serving)
+    except _StoppedError as stopped:
+        interrupted = stopped.args == (signal.SIGINT,)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         listening.close()
         _end(workers)
         logs.note("stopped")
-        study.close()
+    return interrupted
+
+
+def _allow_connections() -> None:
+    """As many open files as connections need, as far as the system lets one have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _most_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(CONNECTIONS, soft - OTHER_FILES))
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
 
 
 def _listen(serving: Serving) -> socket.socket:
@@ -92,21 +121,27 @@ def _listen(serving: Serving) -> socket.socket:
     return listening
 
 
-def _look_after(workers: set[int], replace: Callable[[], int], study: Study) -> None:
+def _look_after(workers: set[int], replace: Callable[[], int], serving: Serving) -> None:
     """Replace the workers that die, and end the sessions that were left."""
     last = time.monotonic()
     while True:
         time.sleep(LOOK_EVERY_S)
         for process in [each for each in workers if os.waitpid(each, os.WNOHANG)[0]]:
             workers.discard(process)
-            logs.note("worker_replaced")
+            logs.trouble("worker_replaced")
             workers.add(replace())
         if time.monotonic() - last > EXPIRE_EVERY_S:
             last = time.monotonic()
-            try:
-                expire(study)
-            except Exception as error:
-                logs.note("expire_failed", error=type(error).__name__)
+            end_what_was_left(serving.folder, serving.database_url)
+
+
+def end_what_was_left(folder: Path, database_url: str | None) -> None:
+    """See `lifecycle.expire`; where that cannot be done now, the log says so."""
+    try:
+        with closing(open_study(folder, database_url, fill_up=False)) as study:
+            expire(study)
+    except Exception as error:
+        logs.trouble("expire_failed", error=type(error).__name__)
 
 
 def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int) -> int:
@@ -121,7 +156,7 @@ def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent says when
         signal.signal(signal.SIGTERM, lambda *_: stop.set())  # never in the middle of an answer
         threading.Thread(target=_leave_with_parent, args=(reader,), daemon=True).start()
-        _answer(serving, listening, stop)
+        _serve_requests(serving, listening, stop)
         code = 0
     except Exception as error:
         logs.failure("worker", error)
@@ -129,57 +164,31 @@ def _worker(serving: Serving, listening: socket.socket, reader: int, writer: int
         os._exit(code)
 
 
-def _answer(serving: Serving, listening: socket.socket, stop: threading.Event) -> None:
-    study = open_study(serving.folder, serving.database_url, fill_up=False)
+def _serve_requests(serving: Serving, listening: socket.socket, stop: threading.Event) -> None:
     proxy: dict[str, Any] = {}
     if serving.trust_proxy:
         proxy = {"trusted_proxy": "*", "trusted_proxy_headers": "x-forwarded-proto x-forwarded-host"}
-    turn = _Turn()
-    server: Any = create_server(
-        create_app(study, secure=serving.trust_proxy),
-        sockets=[listening],
-        threads=1,
-        connection_limit=CONNECTIONS,
-        channel_timeout=120,
-        outbuf_high_watermark=1 << 40,  # nobody else could send what a reply would wait for
-        ident=None,
-        clear_untrusted_proxy_headers=True,
-        _dispatcher=turn,  # type: ignore[arg-type]
-        **proxy,
-    )
-    try:
+    connections, turn = Connections(), Turn()
+    with closing(open_study(serving.folder, serving.database_url, fill_up=False)) as study, closing(connections):
+        server: Any = create_server(
+            create_app(study, secure=serving.trust_proxy),
+            map=connections,
+            sockets=[listening],
+            threads=1,
+            backlog=BACKLOG,
+            connection_limit=_most_connections(),
+            channel_timeout=120,
+            max_request_body_size=2 * LARGEST_BODY,  # beyond which a body is not even heard
+            outbuf_high_watermark=1 << 40,  # nobody else could send what a reply would wait for
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+            _dispatcher=turn,  # type: ignore[arg-type]
+            **proxy,
+        )
+        hearing = Hearing(server, connections, turn)
         while not stop.is_set():
-            server.asyncore.loop(timeout=HEAR_S, map=server._map, use_poll=True, count=1)
-            turn.take()
-    finally:
-        server.asyncore.loop(timeout=0, map=server._map, use_poll=True, count=1)
-        study.close()
-
-
-class _Turn:
-    """In the place of waitress's threads: requests that were heard whole wait here until they are answered."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[Any] = deque()
-
-    def set_thread_count(self, count: int) -> None:
-        """There are none."""
-
-    def add_task(self, channel: Any) -> None:
-        """Answer it when it is its turn."""
-        self.waiting.append(channel)
-
-    def take(self) -> None:
-        """Answer all that wait, and what came in behind them on the same connections."""
-        while self.waiting:
-            try:
-                self.waiting.popleft().service()
-            except Exception as error:
-                logs.failure("connection", error)
-
-    def shutdown(self, cancel_pending: bool = True, timeout: int = 5) -> bool:  # noqa: ARG002
-        """Nothing to end."""
-        return False
+            hearing.round(HEAR_S)
+        hearing.finish(PATIENCE_S)
 
 
 def _leave_with_parent(reader: int) -> None:
@@ -208,5 +217,5 @@ def _is_over(process: int) -> bool:
         return True
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise _StoppedError
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise _StoppedError(number)

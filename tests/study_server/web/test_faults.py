@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from study_server.sessions.refusals import RefusedError
 from study_server.sessions.study import open_study
@@ -102,6 +102,7 @@ def test_acknowledged_answers_survive_twenty_kills_exactly_once(tmp_path):
     assert stop(server) == 0
     study = open_study(folder)
     with study.database.read() as found:
+        assert found.scalar(text("PRAGMA integrity_check")) == "ok"
         rows = found.execute(select(Answer.attempt, Answer.trial_id, Trial.position).join(Trial)).all()
         places = {session.id: session.position for session in found.scalars(select(Session))}
         answers = found.execute(select(Answer.session_id, Trial.position).join(Trial)).all()
@@ -193,6 +194,48 @@ def test_a_database_that_another_program_holds_is_waited_for_and_then_refused(tm
     one.answer(0)
     other.close()
     study.close()
+
+
+@pytest.mark.slow
+def test_a_server_whose_database_is_held_says_so_and_goes_on_afterwards(tmp_path):
+    folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4})
+    server, port = start(folder, 0, "--workers", "1")
+    visitor = Visitor("127.0.0.1", port).come()
+    visitor.post("trials/0/begin", {"look": "look"})
+    with contextlib.closing(sqlite3.connect(folder / "study.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        held = visitor.answer(0)
+        assert (held.status, held.json["error"]) == (503, "busy")
+        assert visitor.ask("GET", "/health").status == 503
+        assert visitor.ask("GET", "/api/session").json["position"] == 0
+        other.execute("ROLLBACK")
+    assert visitor.answer(0).json["view"]["position"] == 1
+    assert visitor.ask("GET", "/health").status == 200
+    assert stop(server) == 0
+
+
+@pytest.mark.slow
+def test_a_server_on_a_full_disk_says_so_and_goes_on_afterwards(tmp_path):
+    """No file may grow beyond the log of what has been written, as on a full disk; then there is room again."""
+    folder = small_study(tmp_path, pairs=60)
+    server, port = start(folder, 0, "--workers", "1")
+    visitor = Visitor("127.0.0.1", port).come()
+    for _ in range(3):
+        visitor.trial()
+    (worker,) = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    room = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = (folder / "study.db-wal").stat().st_size
+    resource.prlimit(int(worker), resource.RLIMIT_FSIZE, (full, room[1]))
+    refused = visitor.post("trials/3/begin", {"look": "look"})
+    assert (refused.status, refused.json["error"]) == (507, "storage")
+    assert visitor.ask("GET", "/health").status == 503
+    assert visitor.ask("GET", "/api/session").json["position"] == 3
+    resource.prlimit(int(worker), resource.RLIMIT_FSIZE, room)
+    assert visitor.ask("GET", "/health").status == 200
+    visitor.view = visitor.ask("GET", "/api/session").json
+    visitor.trial()
+    assert visitor.view["position"] == 4
+    assert stop(server) == 0
 
 
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path):
