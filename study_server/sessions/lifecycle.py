@@ -21,8 +21,9 @@ from study_server.sessions.identity import digest_of, identity_of, new_token
 from study_server.sessions.refusals import RefusedError, busy, no_storage, other_page, unknown_token, wrong_state
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, view_of
-from study_server.store.engine import BusyError, StorageError
+from study_server.store.engine import StorageError
 from study_server.store.models import ENDED, LIVE, Event, Session, Setting
+from study_server.store.turns import BusyError
 
 ABANDONED_AFTER = timedelta(hours=24)  # without a sign of life, after the lease
 NARROW_PX = 600  # of the shorter side: a phone

@@ -5,12 +5,9 @@ begins with BEGIN IMMEDIATE: two transactions that both read before they write w
 PostgreSQL a writer locks the rows it decides by (`Database.locked`).
 """
 
-import fcntl
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +19,11 @@ from sqlalchemy.pool import QueuePool
 
 from cgeval.errors import ConfigError, OutputError, RunError
 from study_server.store.models import Setting
+from study_server.store.turns import BusyError, Queue
 
 SQLITE = "study.db"
 BUSY_MS = 5000  # how long a writer waits for another one, in this process or not
+IDLE_MS = 300_000  # how long a process that was stopped may hold PostgreSQL's locks
 POOL, OVERFLOW = 16, 48
 LOCK_KEY = 0x63676576  # of PostgreSQL's advisory lock, which assignments take one after the other
 STORAGE = ("disk is full", "disk i/o error", "no space left", "could not extend", "database or disk is full")
@@ -33,13 +32,6 @@ BUSY = ("database is locked", "database table is locked", "lock timeout", "deadl
 
 class StorageError(Exception):
     """The database cannot keep what it was given: the disk is full or broken. Nothing was stored."""
-
-
-class BusyError(Exception):
-    """The database is held by another process for longer than one waits, or its server is away.
-
-    Nothing was stored; or, where the connection broke in the very commit, all of it: asking again is safe.
-    """
 
 
 class Database:
@@ -54,9 +46,7 @@ class Database:
         self._reader = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        # Whoever waits for SQLite's own lock polls; in these two queues, of threads and of processes, nobody has to.
-        self._threads = threading.Lock()
-        self._processes = os.open(f"{url.database}.turn", os.O_RDWR | os.O_CREAT, 0o600) if self.is_sqlite else None
+        self._queue = Queue(f"{url.database}.turn") if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -117,21 +107,12 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
-        if self._processes is not None:
-            os.close(self._processes)
-            self._processes = None
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self._processes is None:
-            yield
-            return
-        with self._threads:
-            fcntl.flock(self._processes, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._processes, fcntl.LOCK_UN)
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._queue is None else self._queue.turn(BUSY_MS / 1000)
 
 
 def open_database(folder: Path, url: str | None = None) -> Database:
@@ -200,6 +181,8 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", _limit)
     return engine
 
 
@@ -208,6 +191,14 @@ def _prepare(connection: sqlite3.Connection, _: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _limit(connection: Any, _: Any) -> None:
+    """Nobody waits longer for a lock than on SQLite; whoever sits in the middle of a transaction loses it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:

@@ -12,8 +12,9 @@ from werkzeug.exceptions import HTTPException
 from study_server.sessions.lifecycle import writing
 from study_server.sessions.refusals import RefusedError, busy, no_storage
 from study_server.sessions.study import Study, stamp
-from study_server.store.engine import BusyError, StorageError
+from study_server.store.engine import StorageError
 from study_server.store.models import Setting
+from study_server.store.turns import BusyError
 from study_server.web import admin, api, headers, logs, participant
 
 LARGEST_BODY = 64 * 1024

@@ -9,8 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from cgeval.errors import CgevalError, ConfigError, OutputError, RunError
 from study_server.store import engine
-from study_server.store.engine import BusyError, Database, claim, open_database, parse_url
+from study_server.store.engine import Database, claim, open_database, parse_url
 from study_server.store.models import Answer, Event, Setting
+from study_server.store.turns import BusyError
 
 
 @pytest.fixture
@@ -132,6 +133,47 @@ def test_a_writer_that_waits_too_long_hears_that_it_is_busy(tmp_path, monkeypatc
     other.close()
     keep(database, "a", "1")
     database.close()
+
+
+def test_who_waits_too_long_for_its_turn_hears_so_and_is_in_nobodys_way_afterwards(tmp_path, monkeypatch):
+    """Queues of several servers: the one in front was stopped, and goes on later."""
+    stopped, here, other = (open_database(tmp_path) for _ in range(3))
+    monkeypatch.setattr(engine, "BUSY_MS", 50)
+    with stopped.write() as found:
+        for _ in range(2):
+            with pytest.raises(BusyError, match="another process"):
+                keep(here, "a", "1")
+        found.add(Setting(name="b", value="1"))
+    for database in (stopped, other, here, stopped):
+        keep(database, "c", "1")
+    assert (kept(here, "a"), kept(here, "b"), kept(here, "c")) == (None, "1", "1")
+    for database in (stopped, here, other):
+        database.close()
+
+
+def test_whoever_leaves_a_queue_in_which_they_wait_lets_the_others_go_on(tmp_path, monkeypatch):
+    stopped, here = open_database(tmp_path), open_database(tmp_path)
+    monkeypatch.setattr(engine, "BUSY_MS", 50)
+    with stopped.write():
+        with pytest.raises(BusyError):
+            keep(here, "a", "1")
+        here.close()
+    keep(stopped, "a", "2")
+    stopped.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_lock_of_postgresql_that_is_never_given_back_is_not_waited_for(tmp_path, database_url, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_MS", 50)
+    stopped, here = open_database(tmp_path, database_url), open_database(tmp_path, database_url)
+    with stopped.write() as found:
+        stopped.lock_assignment(found)
+        with pytest.raises(BusyError, match="lock timeout"), here.write() as mine:
+            here.lock_assignment(mine)
+    with here.write() as mine:
+        here.lock_assignment(mine)
+    stopped.close()
+    here.close()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -6,7 +6,8 @@ import pytest
 
 from study_server.sessions import lifecycle, trials
 from study_server.sessions.study import open_study
-from study_server.store.engine import BusyError, Database, StorageError
+from study_server.store.engine import Database, StorageError
+from study_server.store.turns import BusyError
 from study_server.web import logs
 from study_server.web.factory import create_app
 from tests.study_server.small_study import small_study

@@ -20,6 +20,7 @@ from study_server.sessions.refusals import RefusedError
 from study_server.sessions.study import open_study
 from study_server.store import engine
 from study_server.store.models import Answer, Session, Trial
+from study_server.web.factory import create_app
 from tests.study_server.sessions.people import Person
 from tests.study_server.small_study import small_study
 from tests.study_server.web.visitor import Visitor
@@ -193,6 +194,43 @@ def test_a_database_that_another_program_holds_is_waited_for_and_then_refused(tm
     other.execute("ROLLBACK")
     one.answer(0)
     other.close()
+    study.close()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from study_server.store.engine import open_database
+
+with open_database(Path(sys.argv[1])).write():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_server_that_was_stopped_in_the_middle_of_writing_blocks_nobody_for_ever(tmp_path, monkeypatch):
+    study = open_study(small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4}))
+    one = Person(study, "one").come()
+    one.begin(0)
+    client, headers = create_app(study).test_client(), {"Authorization": f"Bearer {one.token}", "X-Client": one.client}
+    body = {"attempt": "a", "clicked": "left"}
+    command = [sys.executable, "-c", HOLD, str(study.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == b"held\n"
+            other.send_signal(signal.SIGSTOP)
+            monkeypatch.setattr(engine, "BUSY_MS", 300)
+            for _ in range(2):
+                begun = time.monotonic()
+                refused = client.post("/api/trials/0/answer", json=body, headers=headers)
+                assert (refused.status_code, refused.json["error"]) == (503, "busy")
+                assert time.monotonic() - begun < 3
+            assert client.get("/health").status_code == 503
+            assert client.get("/api/session", headers=headers).json["position"] == 0
+        finally:
+            other.kill()
+    assert client.post("/api/trials/0/answer", json=body, headers=headers).json["view"]["position"] == 1
+    assert client.get("/health").status_code == 200
     study.close()
 
 
