@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session as Transaction
 
 from study_server.sessions.assignment import assign, is_full, lease_from
 from study_server.sessions.identity import digest_of, identity_of, new_token
-from study_server.sessions.refusals import RefusedError, busy, no_storage, other_page, unknown_token, wrong_state
+from study_server.sessions.refusals import RefusedError, busy, no_storage, other_page, wrong_state
+from study_server.sessions.strangers import refusal_of
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, view_of
 from study_server.store.engine import StorageError
-from study_server.store.models import ENDED, LIVE, Event, Session, Setting
+from study_server.store.models import ENDED, LIVE, Event, LeftToken, Session, Setting
 from study_server.store.turns import BusyError
 
 ABANDONED_AFTER = timedelta(hours=24)  # without a sign of life, after the lease
@@ -81,7 +82,7 @@ def _refusing() -> Iterator[None]:
 
 
 def enter(study: Study, entrance: Entrance) -> Ticket:
-    """Begin a session, or come back to one's own: its new page takes over, and the old one's token is worth nothing.
+    """Begin a session, or come back to one's own: its new page takes over, and the old one's token opens nothing.
 
     Raises RefusedError for somebody whose session has ended, and where nobody is taken any more.
     """
@@ -94,6 +95,7 @@ def enter(study: Study, entrance: Entrance) -> Ticket:
                 session = _begin(study, found, entrance, identity)
             else:
                 _come_back(study, found, session, entrance)
+                found.add(LeftToken(token_sha256=session.token_sha256, session_id=session.id))
             session.token_sha256 = digest_of(token)
             found.flush()
             view = view_of(study, found, session)
@@ -105,11 +107,11 @@ def enter(study: Study, entrance: Entrance) -> Ticket:
 def session_of(study: Study, token: str, client: str) -> View:
     """Where the session is. Raises RefusedError: 401 for a token that is nobody's, 409 for a page that was left.
 
-    How it ended any of its pages may know: a platform's frame waits for that.
+    How it ended any of its pages may know, those too that it was entered by before: a platform's frame waits for that.
     """
     with study.database.read() as found:
-        session = known(found, token, None)
-        return view_of(study, found, session if session.state in ENDED else known(found, token, client))
+        session = found.scalar(select(Session).where(Session.token_sha256 == digest_of(token))) or _left(found, token)
+        return view_of(study, found, session if session and session.state in ENDED else known(found, token, client))
 
 
 def take_over(study: Study, token: str, client: str) -> View:
@@ -211,7 +213,7 @@ def known(found: Transaction, token: str, client: str | None, *, to_change: bool
     query = select(Session).where(Session.token_sha256 == digest_of(token))
     session = found.scalar(query.with_for_update() if to_change else query)
     if session is None:
-        raise unknown_token()
+        raise refusal_of(found, token)
     if client is not None and session.client != client:
         raise other_page()
     return session
@@ -250,6 +252,11 @@ def note(
 ) -> None:
     """A line of the session's timeline."""
     found.add(Event(session_id=session.id, at=stamp(study.clock()), kind=kind, detail=dict(detail or {})))
+
+
+def _left(found: Transaction, token: str) -> Session | None:
+    left = select(LeftToken.session_id).where(LeftToken.token_sha256 == digest_of(token))
+    return found.scalar(select(Session).where(Session.id.in_(left)))
 
 
 def _begin(study: Study, found: Transaction, entrance: Entrance, identity: str) -> Session:

@@ -17,7 +17,8 @@ from study_server.sessions.assignment import lease_from
 from study_server.sessions.identity import digest_of
 from study_server.sessions.journal import line_of
 from study_server.sessions.lifecycle import new_code, writing_fast
-from study_server.sessions.refusals import RefusedError, no_storage, other_page, unknown_token, wrong_state
+from study_server.sessions.refusals import RefusedError, no_storage, other_page, wrong_state
+from study_server.sessions.strangers import refusal_of
 from study_server.sessions.study import Study, stamp
 from study_server.sessions.view import View, next_view
 from study_server.store.models import LIVE, Answer, Event, Session, Trial
@@ -149,8 +150,8 @@ def stimulus(study: Study, token: str, client: str, name: str) -> Path:
     """The file of a composite, for the session whose trial has that name, and for nobody else."""
     with study.database.reading() as found:
         row = found.execute(_STIMULUS, {"digest": digest_of(token), "name": name}).one_or_none()
-    if row is None:
-        raise unknown_token()
+        if row is None:
+            raise refusal_of(found, token)
     if row.client != client:
         raise other_page()
     if row.pair_id is None:
@@ -194,7 +195,7 @@ def _held(study: Study, found: Connection, token: str, client: str, position: in
     rows = found.execute(_SESSION_AND_TRIALS, whose | {"here": position, "after": position + 1}).all()
     session = rows[0] if rows else found.execute(_SESSION_ALONE, whose).one_or_none()
     if session is None:
-        raise unknown_token()
+        raise refusal_of(found, token)
     count = len(_OF_SESSION)
     trials = {row.trial_position: Asked(*row[count:]) for row in rows}
     now = Now(**dict(zip(_NAMES, session[:count], strict=True)), trials=trials)

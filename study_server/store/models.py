@@ -76,6 +76,15 @@ class Session(Base):
     trials: Mapped[list["Trial"]] = relationship(back_populates="session", order_by="Trial.position")
 
 
+class LeftToken(Base):
+    """A bearer token of a page whose participant has entered anew: it opens nothing any more, and its page is told."""
+
+    __tablename__ = "left_tokens"
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"))
+
+
 class Trial(Base):
     """One question of a session, drawn when the session was assigned.
 

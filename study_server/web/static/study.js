@@ -236,7 +236,7 @@ async function failed(error) {
   screens.freeze();
   await pressed;
   if (error.code === "unknown_token") api.keep(null);
-  if (error.code === "taken_over") await api.takeOver().catch(() => {});
+  if (error.code === "taken_over") await api.takeOver().catch(() => api.keep(null)); // of an older token: enter
   location.reload();
 }
 

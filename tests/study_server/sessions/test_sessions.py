@@ -120,9 +120,45 @@ def test_the_same_person_has_one_session_and_the_new_page_takes_over(study):
     first = Person(study, "one").come()
     second = Person(study, "one", client="other").enter()
     assert second.view.session == first.view.session
-    with refused("unknown_token"):
+    with refused("taken_over"):
         first.begin(0)
     assert second.begin(0)
+
+
+@pytest.mark.parametrize("client", ["page", "third"])
+def test_a_page_that_was_left_hears_so_whatever_it_asks_and_changes_nothing(study, client):
+    first = Person(study, "one").come()
+    stimulus = first.view.content["preload"][0].rsplit("/", 1)[1]
+    Person(study, "one", client="second").enter()
+    third = Person(study, "one", client="third").enter()
+    token, given = first.token, trials.Given("a", "left", {})
+    for ask in (
+        lambda: lifecycle.session_of(study, token, client),
+        lambda: lifecycle.take_over(study, token, client),
+        lambda: lifecycle.consent(study, token, client, False, {}),
+        lambda: lifecycle.device(study, token, client, {}),
+        lambda: lifecycle.ready(study, token, client),
+        lambda: lifecycle.alive(study, token, client),
+        lambda: lifecycle.questionnaire(study, token, client, {}),
+        lambda: trials.begin(study, token, client, 0, "look"),
+        lambda: trials.answer(study, token, client, 0, given),
+        lambda: trials.stimulus(study, token, client, stimulus),
+    ):
+        with refused("taken_over"):
+            ask()
+    assert third.begin(0)
+    assert stored(study) == 0
+    for nobodys in ("", "none", token[:-1], third.token + "x"):
+        with refused("unknown_token"):
+            lifecycle.session_of(study, nobodys, client)
+
+
+def test_how_a_session_ended_every_page_that_was_in_it_may_know(study):
+    first = Person(study, "one").come()
+    last = Person(study, "one", client="second").enter().finish()
+    assert lifecycle.session_of(study, first.token, first.client) == last.view
+    with refused("taken_over"):
+        lifecycle.questionnaire(study, first.token, first.client, {"strategy": "another"})
 
 
 def test_who_is_done_is_not_taken_again(study):

@@ -1,17 +1,19 @@
 """Migrations end at the tables of models.py, keep what is stored, and refuse what they do not know."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, String, insert, select, text
 
 from cgeval.errors import RunError
 from study_server.store import migrate
 from study_server.store.engine import SQLITE, open_database
-from study_server.store.models import Base, Session, Trial
+from study_server.store.models import Base, LeftToken, Session, Trial
 
 A_SESSION = {
     "id": 1, "public_id": "p", "platform": "open", "token_sha256": "t", "client": "c", "state": "MAIN",
@@ -63,6 +65,27 @@ def test_a_rebuilding_that_would_lose_rows_changes_nothing(tmp_path):
     database.close()
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date_with_its_rows(tmp_path, database_url):
+    database = open_database(tmp_path, database_url)
+    with database.writing() as found:
+        found.execute(insert(Session), A_SESSION)
+        found.execute(insert(Trial), A_TRIAL)
+        found.execute(text("DROP TABLE left_tokens"))
+        found.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: open_database(tmp_path, database_url), range(4)))
+    with opened[0].read() as found:
+        assert found.scalars(select(Trial.session_id)).one() == 1
+        assert found.scalars(select(LeftToken)).all() == []
+    for each in opened:
+        each.close()
+    if database_url is None:
+        with sqlite3.connect(tmp_path / f"{SQLITE}.before-0002") as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        connection.close()
+
+
 def test_what_a_newer_version_made_is_refused_and_left(tmp_path, database_url):
     database = open_database(tmp_path, database_url)
     with database.writing() as found:
@@ -79,16 +102,17 @@ def test_an_older_file_is_copied_before_it_is_changed(tmp_path, monkeypatch):
     database.close()
     scripts = tmp_path / "migrations"
     (scripts / "versions").mkdir(parents=True)
-    for name in ("env.py", "script.py.mako", "versions/0001_first_tables.py"):
-        (scripts / name).write_bytes((migrate.MIGRATIONS / name).read_bytes())
-    (scripts / "versions" / "0002_more.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0002', '0001'\n\n\n"
+    for file in (*migrate.MIGRATIONS.glob("*.*"), *migrate.MIGRATIONS.glob("versions/*.py")):
+        (scripts / file.relative_to(migrate.MIGRATIONS)).write_bytes(file.read_bytes())
+    newest = ScriptDirectory(str(scripts)).get_current_head()
+    (scripts / "versions" / "more.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = 'more', '{newest}'\n\n\n"
         "def upgrade():\n    with op.batch_alter_table('sessions') as table:\n"
         "        table.add_column(sa.Column('more', sa.String(8), nullable=True))\n"
     )
     monkeypatch.setattr(migrate, "MIGRATIONS", scripts)
     open_database(tmp_path).close()
-    for name, has_more in ((SQLITE, True), (f"{SQLITE}.before-0002", False)):
+    for name, has_more in ((SQLITE, True), (f"{SQLITE}.before-more", False)):
         with sqlite3.connect(tmp_path / name) as connection:
             columns = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
             assert connection.execute("SELECT public_id FROM sessions").fetchall() == [("p",)]
