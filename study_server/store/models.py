@@ -34,7 +34,11 @@ class Base(DeclarativeBase):
 
 
 class Setting(Base):
-    """What belongs to the study as a whole: "study_id", "running" ("yes", "no"), "looked_after" (when, by /health)."""
+    """What belongs to the study as a whole.
+
+    study_id: whose database it is. running: "yes" or "no". looked_after: when /health wrote last. wrong_passwords: when
+    the admin's was tried in vain, of the last minute.
+    """
 
     __tablename__ = "settings"
 

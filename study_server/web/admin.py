@@ -9,7 +9,6 @@ import secrets
 import tempfile
 import time
 import zipfile
-from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
@@ -27,11 +26,10 @@ from study_server.operating.status import Status, read_rates, read_status, write
 from study_server.sessions.lifecycle import set_running
 from study_server.sessions.study import Study, stamp
 from study_server.store.models import Answer, Event, Session, Trial
-from study_server.web import logs
+from study_server.web import logs, tries
 
 Page = Callable[..., Any]
 HOURS = 8
-TRIES, WITHIN_S = 10, 60.0  # wrong passwords, over all who try
 LISTED, NEWEST = 200, 10  # sessions, events
 
 
@@ -39,7 +37,6 @@ def blueprint(study: Study) -> Blueprint:
     """Everything under /admin."""
     pages = Blueprint("admin", __name__, url_prefix="/admin")
     pages.add_app_template_filter(_moment, "moment")
-    wrong: deque[float] = deque(maxlen=TRIES)
 
     @pages.get("/login")
     def login() -> str:
@@ -47,12 +44,13 @@ def blueprint(study: Study) -> Blueprint:
 
     @pages.post("/login")
     def enter() -> Any:
-        if len(wrong) == TRIES and time.monotonic() - wrong[0] < WITHIN_S:
+        tried = tries.take_a_try(study)
+        if tried is None:
             return _login_again(study, "Too many wrong passwords: wait a minute.", 429)
         if not check_password_hash(study.secrets.admin_hash, request.form.get("password", "")[:256]):
-            wrong.append(time.monotonic())
             logs.note("admin_refused")
             return _login_again(study, "That is not the password.", 403)
+        tries.give_back(study, tried)
         session.clear()
         session.update(admin=True, since=time.time(), csrf=secrets.token_urlsafe(24))
         logs.note("admin_entered")
