@@ -15,7 +15,7 @@ from cgeval.runs import Run
 from cyclegan import __version__, state
 from cyclegan.config import Data, TrainConfig, bound_keys, differing_keys, load_config
 from cyclegan.devices import choose_device
-from cyclegan.distributed import World, from_lead, join_world, leave_world
+from cyclegan.distributed import World, from_lead, join_world, leave_world, wait_for_all
 from cyclegan.inputs import Inputs, open_inputs
 from cyclegan.loop import Outcome, Training
 from cyclegan.models import TRANSLATORS
@@ -46,7 +46,9 @@ def train_run(request: Request) -> Outcome:
         device = choose_device(config.compute, world.local_rank)
         with ExitStack() as held:
             inputs = _prepare(request, held, world)
-            return _train(request, Training(config, request.run_path, inputs, world, device))
+            ended = _train(request, Training(config, request.run_path, inputs, world, device))
+        wait_for_all(world)  # else one that ends early, and badly, takes the leading one with it before all is written
+        return ended
     finally:
         leave_world()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from cyclegan.config import load_config
-from cyclegan.distributed import join_world, leave_world
+from cyclegan.distributed import join_world, leave_world, wait_for_all
 from cyclegan.inputs import open_inputs
 from cyclegan.step import TrainStep
 
@@ -30,6 +30,7 @@ def main(config_file: str, steps: int, out: Path) -> None:
         losses.append(step(real_a.double(), real_b.double(), step.draws(number)))
     if world.leads:
         torch.save({"weights": step.translator.networks.state_dict(), "losses": torch.stack(losses)}, out)
+    wait_for_all(world)
     leave_world()
 
 

@@ -19,6 +19,7 @@ from cyclegan.step import build_translator
 from tests.cyclegan.test_resume import assert_same
 
 ROOT = Path(__file__).resolve().parents[2]
+ABORTED = "terminate called without an active exception"  # seen once in hundreds of processes: PyTorch's own threads
 
 
 def free_port() -> int:
@@ -30,7 +31,8 @@ def free_port() -> int:
 def torchrun(processes: int, *program: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
-    return subprocess.run([*launcher, *address, *program], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    done = subprocess.run([*launcher, *address, *program], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    return torchrun(processes, *program) if ABORTED in done.stderr else done
 
 
 def trained(config: TrainConfig, processes: int, steps: int, folder: Path) -> dict[str, Any]:
