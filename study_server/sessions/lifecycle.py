@@ -189,13 +189,8 @@ def questionnaire(study: Study, token: str, client: str, replies: Mapping[str, A
 
 def expire(study: Study) -> int:
     """End the sessions that have been left for a day; returns how many. Places are free as soon as a lease is over."""
-    limit = stamp(study.clock() - ABANDONED_AFTER)
     with writing(study) as found:
-        away = select(Session).where(Session.state.in_(LIVE), Session.lease_until < limit)
-        left = found.scalars(away.with_for_update(skip_locked=True)).all()  # who is just coming back is not away
-        for session in left:
-            end(study, found, session, "ABANDONED")
-        return len(left)
+        return end_those_left(study, found)
 
 
 def set_running(study: Study, running: bool) -> None:
@@ -225,6 +220,16 @@ def held(study: Study, found: Transaction, token: str, client: str | None) -> Se
     if session.state in LIVE:
         session.lease_until = max(session.lease_until or "", lease_from(study))
     return session
+
+
+def end_those_left(study: Study, found: Transaction) -> int:
+    """See `expire`."""
+    limit = stamp(study.clock() - ABANDONED_AFTER)
+    away = select(Session).where(Session.state.in_(LIVE), Session.lease_until < limit)
+    left = found.scalars(away.with_for_update(skip_locked=True)).all()  # who is just coming back is not away
+    for session in left:
+        end(study, found, session, "ABANDONED")
+    return len(left)
 
 
 def enter_state(study: Study, found: Transaction, session: Session, state: str) -> None:

@@ -37,7 +37,7 @@ class Setting(Base):
     """What belongs to the study as a whole.
 
     study_id: whose database it is. running: "yes" or "no". looked_after: when /health wrote last. wrong_passwords: when
-    the admin's was tried in vain, of the last minute.
+    the admin's was tried in vain, of the last minute. watched: since when, and when last, a server ended what was left.
     """
 
     __tablename__ = "settings"

@@ -22,8 +22,8 @@ from typing import Any
 from waitress.server import create_server
 
 from cgeval.errors import OutputError
-from study_server.sessions.lifecycle import expire
 from study_server.sessions.study import open_study
+from study_server.sessions.watching import watch
 from study_server.web import logs
 from study_server.web.factory import LARGEST_BODY, create_app
 from study_server.web.hearing import Connections, Hearing, Turn
@@ -136,10 +136,10 @@ def _look_after(workers: set[int], replace: Callable[[], int], serving: Serving)
 
 
 def end_what_was_left(folder: Path, database_url: str | None) -> None:
-    """See `lifecycle.expire`; where that cannot be done now, the log says so."""
+    """See `watching.watch`; where that cannot be done now, the log says so."""
     try:
         with closing(open_study(folder, database_url, fill_up=False)) as study:
-            expire(study)
+            watch(study)
     except Exception as error:
         logs.trouble("expire_failed", error=type(error).__name__)
 
