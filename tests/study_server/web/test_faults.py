@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,13 +30,21 @@ from tests.study_server.web.visitor import Visitor
 KILLS = 20
 
 
-def start(folder: Path, port: int = 0, *more: str) -> tuple[subprocess.Popen, int]:
-    """A server of its own process group, and its port."""
-    command = [sys.executable, "-c", "from study_server.cli import main; main()", "serve", str(folder)]
-    server = subprocess.Popen([*command, "--port", str(port), *more], stdout=subprocess.PIPE, text=True)
-    line = server.stdout.readline()
-    assert "http://" in line
-    return server, int(line.split(":")[-1].strip().strip("/"))
+@pytest.fixture
+def start() -> Iterator[Callable[..., tuple[subprocess.Popen, int]]]:
+    """Start a server; it and its port. Whatever becomes of the test, no server outlives it."""
+    with ExitStack() as servers:
+
+        def call(folder: Path, port: int = 0, *more: str) -> tuple[subprocess.Popen, int]:
+            command = [sys.executable, "-c", "from study_server.cli import main; main()", "serve", str(folder)]
+            server = subprocess.Popen([*command, "--port", str(port), *more], stdout=subprocess.PIPE, text=True)
+            servers.enter_context(server)
+            servers.callback(server.kill)  # before it is waited for
+            line = server.stdout.readline()
+            assert "http://" in line
+            return server, int(line.split(":")[-1].strip().strip("/"))
+
+        yield call
 
 
 def stop(server: subprocess.Popen) -> int:
@@ -83,7 +93,7 @@ class Crowd(threading.Thread):
 
 
 @pytest.mark.slow
-def test_acknowledged_answers_survive_twenty_kills_exactly_once(tmp_path):
+def test_acknowledged_answers_survive_twenty_kills_exactly_once(tmp_path, start):
     folder = small_study(tmp_path, pairs=300, trials={"practice": 0, "scored": 280})
     source, ending = random.Random(0), threading.Event()
     server, port = start(folder)
@@ -119,7 +129,7 @@ def test_acknowledged_answers_survive_twenty_kills_exactly_once(tmp_path):
     study.close()
 
 
-def test_a_stop_answers_what_had_begun_and_the_next_server_goes_on(tmp_path):
+def test_a_stop_answers_what_had_begun_and_the_next_server_goes_on(tmp_path, start):
     folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4})
     server, port = start(folder)
     visitor = Visitor("127.0.0.1", port).come()
@@ -133,7 +143,7 @@ def test_a_stop_answers_what_had_begun_and_the_next_server_goes_on(tmp_path):
     assert stop(server) == 0
 
 
-def test_a_worker_that_dies_is_replaced(tmp_path):
+def test_a_worker_that_dies_is_replaced(tmp_path, start):
     folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4})
     server, port = start(folder, 0, "--workers", "1")
     visitor = Visitor("127.0.0.1", port).come()
@@ -150,7 +160,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     assert stop(server) == 0
 
 
-def test_workers_end_with_their_parent(tmp_path):
+def test_workers_end_with_their_parent(tmp_path, start):
     folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4})
     server, _ = start(folder)
     workers = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
@@ -163,7 +173,7 @@ def test_workers_end_with_their_parent(tmp_path):
     pytest.fail("a worker outlived its parent")
 
 
-def test_two_servers_on_one_file_keep_one_order(tmp_path):
+def test_two_servers_on_one_file_keep_one_order(tmp_path, start):
     folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4}, participants={"per_algorithm": 8})
     (one, first), (two, second) = start(folder), start(folder)
     visitors = [Visitor("127.0.0.1", port, name=f"v{i}") for i, port in enumerate([first, second] * 4)]
@@ -235,7 +245,7 @@ def test_a_server_that_was_stopped_in_the_middle_of_writing_blocks_nobody_for_ev
 
 
 @pytest.mark.slow
-def test_a_server_whose_database_is_held_says_so_and_goes_on_afterwards(tmp_path):
+def test_a_server_whose_database_is_held_says_so_and_goes_on_afterwards(tmp_path, start):
     folder = small_study(tmp_path, pairs=12, trials={"practice": 2, "scored": 4})
     server, port = start(folder, 0, "--workers", "1")
     visitor = Visitor("127.0.0.1", port).come()
@@ -253,7 +263,7 @@ def test_a_server_whose_database_is_held_says_so_and_goes_on_afterwards(tmp_path
 
 
 @pytest.mark.slow
-def test_a_server_on_a_full_disk_says_so_and_goes_on_afterwards(tmp_path):
+def test_a_server_on_a_full_disk_says_so_and_goes_on_afterwards(tmp_path, start):
     """No file may grow beyond the log of what has been written, as on a full disk; then there is room again."""
     folder = small_study(tmp_path, pairs=60)
     server, port = start(folder, 0, "--workers", "1")
