@@ -3,13 +3,17 @@
 import json
 
 import pytest
+from sqlalchemy import select
 
 from study_server.sessions import lifecycle, trials
 from study_server.sessions.study import open_study
+from study_server.sessions.watching import watch
 from study_server.store.engine import Database, StorageError
+from study_server.store.models import Answer, Session
 from study_server.store.turns import BusyError
 from study_server.web import logs
 from study_server.web.factory import create_app
+from tests.study_server.sessions.people import Clock
 from tests.study_server.small_study import small_study
 
 MTURK = {"assignmentId": "A", "hitId": "H", "workerId": "W", "turkSubmitTo": "https://www.mturk.com"}
@@ -127,6 +131,41 @@ def test_only_a_study_on_mturk_may_be_framed_and_only_there(tmp_path, client):
     assert (preview.json["preview"], preview.json["view"]["state"]) == (True, "PREVIEW")
     assert "token" in framed.post("/api/enter", json={"query": MTURK, "client": "page"}).json
     opened.close()
+
+
+@pytest.mark.parametrize("hours", [-1, -24 * 365, 49])
+def test_a_session_goes_on_over_http_whatever_the_clock_does(tmp_path, database_url, hours):
+    """It is set before every request, and looked after as a server does; nothing is lost, asked twice or ended."""
+    clock = Clock()
+    trials = {"practice": 2, "scored": 4}
+    study = open_study(small_study(tmp_path, pairs=12, trials=trials), database_url, clock)
+    client = create_app(study).test_client()
+    headers = entered(client)
+
+    def post(what: str, body: dict) -> dict:
+        clock.go(hours=hours)
+        watch(study)
+        reply = client.post(f"/api/{what}", json=body, headers=headers)
+        assert reply.status_code == 200, reply.json
+        return reply.json
+
+    post("consent", {"agreed": True})
+    post("device", {"width_px": 1200, "height_px": 900})
+    view = post("ready", {})
+    for position in range(6):
+        assert view["trial"]["position"] == position
+        assert post(f"trials/{position}/begin", {"look": "first"}) == {"look": True}
+        assert post(f"trials/{position}/begin", {"look": "second"}) == {"look": False}
+        given = {"attempt": f"a{position}", "clicked": "left"}
+        assert post(f"trials/{position}/answer", given) == post(f"trials/{position}/answer", given)
+        assert post("alive", {}) == {"alive": True}
+        view = client.get("/api/session", headers=headers).json
+    assert post("questionnaire", {"replies": {}})["state"] == "DONE"
+    assert client.get("/health").json["status"] == "well"
+    with study.database.read() as found:
+        assert len(found.scalars(select(Answer.id)).all()) == 6
+        assert found.scalars(select(Session.state)).one() == "DONE"
+    study.close()
 
 
 @pytest.mark.parametrize("agreed", ["true", "yes", 1, None])
