@@ -19,6 +19,7 @@ SCHEMA = 1
 FILE, CONFIG, STIMULI = "manifest.json", "study.toml", "stimuli"
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
+SIMULATED = "The participants are simulated, by `study-server rehearse --keep`: no people answered."  # a warning
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class Manifest:
     def arms(self) -> tuple[str, ...]:
         """Names of the algorithms, in the order of the command."""
         return tuple(source.name for source in self.algorithms)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is the kept copy of a rehearsal."""
+        return SIMULATED in self.warnings
 
     def pairs_of(self, algorithm: str, kind: str = "trial") -> tuple[Pair, ...]:
         """Those that a session of the arm draws from."""

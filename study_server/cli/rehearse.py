@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @click.option("--think", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before an answer.")
 @click.option("--drop-outs", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share who leave.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    help="Keep the copy with its answers: a new folder, to try `study-server report` on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def rehearse(
     study: Path,
@@ -34,6 +39,7 @@ def rehearse(
     think: float,
     drop_outs: float,
     seed: int,
+    keep: Path | None,
     as_json: bool,
 ) -> None:
     """Let simulated people take part in a copy of STUDY, through the same requests that browsers make.
@@ -41,13 +47,20 @@ def rehearse(
     A dry run before anybody is paid: does all of it work, is everything kept, how long does it take. The study itself
     is not touched. Exit code 1 where an acknowledged answer is missing or a request failed.
     """
+    from study_server.building.place import refuse_place
     from study_server.rehearsal.people import Crowd
     from study_server.rehearsal.rehearse import rehearse as rehearse_study
 
+    if keep is not None:
+        refuse_place(keep)
     crowd = Crowd(_rates(skills), icc, think, drop_outs)
     with tqdm(total=participants, unit="person", desc="rehearsing", disable=None, leave=False) as bar:
-        found = rehearse_study(study, participants, min(workers, participants), crowd, seed, lambda: bar.update(1))
+        found = rehearse_study(
+            study, participants, min(workers, participants), crowd, seed, lambda: bar.update(1), keep
+        )
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else _text(found))
+    if keep is not None and not as_json:
+        click.echo(f"\nkept in {keep}. Next:\n  study-server report {keep}")
     click.get_current_context().exit(int(bool(found.lost or found.measured.failed)))
 
 
