@@ -5,6 +5,7 @@ and stored in one transaction which no other one can come between, so arms stay 
 """
 
 import hashlib
+import hmac
 import secrets
 from datetime import timedelta
 
@@ -42,7 +43,7 @@ def assign(study: Study, found: Transaction, session: Session) -> None:
     if least >= study.config.participants.per_algorithm:
         raise RefusedError(403, "full", "All places of this study have just been taken. Thank you for coming!")
     session.arm = _TIES.choice([arm for arm, count in counts.items() if count == least])
-    session.seed = seed_of(study.manifest.seed, session.public_id)
+    session.seed = seed_of(study.secrets.hmac_key, study.manifest.seed, session.public_id)
     session.lease_until = lease_from(study)
     session.consented_at = stamp(study.clock())
     drawn = draw(study.manifest, study.config, session.arm, session.seed)
@@ -69,7 +70,10 @@ def lease_from(study: Study) -> str:
     return stamp(study.clock() + timedelta(minutes=study.config.participants.lease_minutes))
 
 
-def seed_of(study_seed: int, public_id: str) -> int:
-    """Of a session: it can be drawn again from the manifest and the session's row."""
-    digest = hashlib.sha256(f"{study_seed}/{public_id}".encode()).digest()
+def seed_of(key: bytes, study_seed: int, public_id: str) -> int:
+    """Of a session: it can be drawn again from the manifest and the session's row.
+
+    A page knows its session's number and may guess the study's seed: without the key it could compute the truth.
+    """
+    digest = hmac.new(key, f"seed/{study_seed}/{public_id}".encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:4], "big") >> 1

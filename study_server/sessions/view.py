@@ -1,6 +1,5 @@
 """A session's rows go in; what its participant's page may know comes out: no truth, no arm, no name of an image."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,12 +66,11 @@ class View:
 
 
 def view_of(study: "Study", found: Transaction, session: Session) -> View:
-    """Everything; the stimuli to preload are in an order of their own, which says nothing of the trials'."""
+    """Everything; the stimuli to preload are in the order of their names, which says nothing of the trials'."""
     if session.state not in BEFORE_TRIALS:
         return _view(study, session, None, ())
     trials = found.execute(_QUESTIONS, {"of": session.id}).all()
-    left = [_address(trial) for trial in trials[session.position :]]
-    random.Random(session.seed).shuffle(left)
+    left = sorted(_address(trial) for trial in trials[session.position :])
     return _view(study, session, _at(trials, session.position), left)
 
 

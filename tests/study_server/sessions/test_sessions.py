@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from study_server.sessions import lifecycle, trials
+from study_server.sessions.assignment import seed_of
 from study_server.sessions.drawing import draw
 from study_server.sessions.refusals import RefusedError
 from study_server.sessions.study import Study, open_study
@@ -95,6 +96,18 @@ def test_a_session_can_be_drawn_again_from_its_seed(study):
         assert [(trial.pair_id, trial.real_side) for trial in session.trials] == [
             (each.pair.id, each.real_side) for each in again
         ]
+
+
+def test_what_a_page_knows_does_not_tell_where_the_real_images_are(study):
+    """Neither the session's number with the study's seed, which is 0 unless chosen, nor the order of loading."""
+    one = Person(study, "one").come()
+    known = (study.manifest.seed, one.view.session)
+    seeds = {seed_of(key, *known) for key in (bytes(32), b"1" * 32, study.secrets.hmac_key)}
+    assert len(seeds) == 3
+    with study.database.read() as found:
+        session = found.scalars(select(Session)).one()
+        assert session.seed == seed_of(study.secrets.hmac_key, *known)
+        assert one.view.content["preload"] == sorted(f"/api/stimuli/{trial.token}" for trial in session.trials)
 
 
 def test_catch_trials_look_like_scored_ones(tmp_path):
