@@ -21,9 +21,10 @@ from study_server.analysis.judgements import PHASES, Judgements, judgements_of
 from study_server.config import StudyConfig, read_config
 from study_server.manifest import CONFIG, Manifest, Source, read_manifest
 from study_server.store.engine import claim, open_database
-from study_server.store.models import Answer, Event, Session, Trial
+from study_server.store.models import Answer, Event, Session, Setting, Trial
 
 IMPORTED, JUDGEMENTS = "imported.json", "judgements.jsonl"
+REGISTRATION = "preregistration_sha256"  # the setting
 SCHEMA = 1
 INVALID = frozenset({"exposure", "hidden", "unseen"})  # flags of a trial that was not seen as it should be
 AT_ONCE = 50_000  # rows
@@ -36,7 +37,9 @@ class Judged:
     study_id, preset, created_at: as in its manifest; asked: what participants were to click; wanted: participants of
     each arm, 0 where nobody said; states: sessions by state; stopped_early: arms that have fewer than wanted;
     judgements: of DONE sessions; rules: as declared; sources: of the arms by name; looks: times at which rates or
-    answers were seen before all arms were complete; manifest, config: None for what was imported.
+    answers were seen before all arms were complete; first_at, last_at: when the first one entered and the last one
+    ended; registration: SHA-256 of the pre-registration as it was frozen, "" for none; manifest, config: None for what
+    was imported; notes: what a reader should know of an import.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Judged:
     looks: tuple[str, ...] = ()
     first_at: str = ""
     last_at: str = ""
+    registration: str = ""
     manifest: Manifest | None = None
     config: StudyConfig | None = None
     notes: tuple[str, ...] = ()
@@ -124,6 +128,7 @@ def _hosted(found: Transaction, folder: Path, manifest: Manifest, config: StudyC
         looks=tuple(looks),
         first_at=first or "",
         last_at=last or "",
+        registration=found.scalar(select(Setting.value).where(Setting.name == REGISTRATION)) or "",
         manifest=manifest,
         config=config,
     )

@@ -26,10 +26,14 @@ from study_server.analysis.twoway import TwoWay, two_way
 
 @dataclass(frozen=True)
 class Choices:
-    """What is to be declared before the data are seen. margin: of equivalence to 50 %, None for no such test."""
+    """What is to be declared before the data are seen.
+
+    margin: of equivalence to 50 %, None for no such test; pairs: of arms to compare, None for all.
+    """
 
     rules: Rules = field(default_factory=Rules)
     margin: float | None = None
+    pairs: tuple[tuple[str, str], ...] | None = None
     level: float = LEVEL
     seed: int = 0
     resamples: int = RESAMPLES
@@ -77,7 +81,7 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """arms: in the study's order; contrasts: all pairs of arms with an estimate; icc: pooled over arms."""
+    """arms: in the study's order; contrasts: of arms with an estimate; icc: pooled over arms."""
 
     arms: tuple[Arm, ...]
     contrasts: tuple[Contrast, ...]
@@ -111,7 +115,9 @@ def analyse(judgements: Judgements, choices: Choices) -> Analysis:
         )
         for code, name in enumerate(kept.arms)
     )
-    compared = contrasts(counts, permutations=choices.permutations, seed=choices.seed, level=choices.level)
+    compared = contrasts(
+        counts, choices.pairs, permutations=choices.permutations, seed=choices.seed, level=choices.level
+    )
     return Analysis(arms, compared, excluded, icc, choices)
 
 

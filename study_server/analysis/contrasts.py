@@ -29,12 +29,21 @@ class Contrast:
 
 
 def contrasts(
-    arms: Mapping[str, Counts], *, permutations: int = PERMUTATIONS, seed: int = 0, level: float = LEVEL
+    arms: Mapping[str, Counts],
+    pairs: Sequence[tuple[str, str]] | None = None,
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> tuple[Contrast, ...]:
-    """All pairs of arms in their order, with p-values adjusted after Holm (1979) over all of them."""
+    """The pairs that were declared, or all in the order of arms; p-values adjusted after Holm (1979) over all shown.
+
+    Pairs with an arm that is not there are left out.
+    """
+    wanted = list(combinations(arms, 2)) if pairs is None else [pair for pair in pairs if {*pair} <= arms.keys()]
     found = [
         contrast(one, arms[one], other, arms[other], permutations=permutations, seed=seed, level=level)
-        for one, other in combinations(arms, 2)
+        for one, other in wanted
     ]
     adjusted = holm([each.p_value for each in found])
     return tuple(replace(each, adjusted=value) for each, value in zip(found, adjusted, strict=True))
@@ -67,7 +76,7 @@ def contrast(
 def permutation_test(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> float:
-    """Two-sided p-value of no difference of means: participants' rates are dealt to the arms anew.
+    """Two-sided p-value of no difference of means: twice the smaller tail when rates are dealt to the arms anew.
 
     All deals where there are no more than `permutations`, by scipy; otherwise so many random ones, the one that was
     seen counted in (Phipson and Smyth 2010). Studentised by Welch's statistic, so that the test is one of means also
@@ -88,10 +97,10 @@ def _random_deals(ours: NDArray[np.float64], theirs: NDArray[np.float64], permut
     dealt = np.random.default_rng(seed).multivariate_hypergeometric(
         often, len(ours), size=permutations, method="marginals"
     )
-    statistics = np.abs(_welch_of_counts(np.vstack([seen, dealt]), often, values - values.mean()))
-    return float(
-        np.count_nonzero(statistics >= statistics[0] - CLOSE * max(1.0, min(statistics[0], 1e9))) / (permutations + 1)
-    )
+    statistics = _welch_of_counts(np.vstack([seen, dealt]), often, values - values.mean())
+    near = CLOSE * min(max(1.0, abs(float(statistics[0]))), 1e9)
+    tails = [np.count_nonzero(side >= side[0] - near) for side in (statistics, -statistics)]
+    return float(min(1.0, 2 * min(tails) / (permutations + 1)))
 
 
 def _welch_of_counts(

@@ -13,7 +13,7 @@ TELLING_SHARE = 0.25  # of participants who were fooled at all, from which on th
 
 @dataclass(frozen=True)
 class Interval:
-    """Low and high end; None where nothing can be said."""
+    """Low and high end, as fractions."""
 
     low: float
     high: float

@@ -8,6 +8,7 @@ COMMANDS = {
     "check": "study_server.cli.check:check",
     "build": "study_server.cli.build:build",
     "serve": "study_server.cli.serve:serve",
+    "prereg": "study_server.cli.prereg:prereg",
     "rehearse": "study_server.cli.rehearse:rehearse",
     "links": "study_server.cli.operate:links",
     "status": "study_server.cli.operate:status",
