@@ -30,9 +30,9 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
-def make_usual(path: Path) -> None:
-    """Give a file that was made for its owner alone the rights that any new file has."""
-    path.chmod(0o666 & ~_umask())
+def make_usual(path: Path, mode: int = 0o666) -> None:
+    """Give what was made for its owner alone the rights that any new file has; mode: 0o777 for a folder."""
+    path.chmod(mode & ~_umask())
 
 
 def write_json_atomic(path: Path, content: Any) -> None:

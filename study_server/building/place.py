@@ -4,12 +4,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgeval.errors import OutputError
-from cgeval.files import LEFTOVER
+from cgeval.files import LEFTOVER, make_usual
 
 
 def refuse_place(folder: Path) -> None:
@@ -43,6 +43,55 @@ def made_whole(folder: Path) -> Iterator[Path]:
         ) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path, known: Collection[str], what: str) -> None:
+    """Raise OutputError where more stands than files of these names. what: such as "report", for the sentence."""
+    if not (folder.exists() or folder.is_symlink()):
+        return
+    if folder.is_symlink() or not folder.is_dir() or not {file.name for file in folder.iterdir()} <= {*known}:
+        raise OutputError(f"{folder} is there already and is more than a {what}, so it stays: name another --out.")
+
+
+@contextmanager
+def replaced_whole(folder: Path, known: Collection[str], what: str) -> Iterator[Path]:
+    """A folder to fill beside the final one, whose place it takes when the block ends well; it has an ordinary mode.
+
+    What is there of the same kind goes: files of these names alone. Raises OutputError where more is there, or nothing
+    can be written.
+    """
+    refuse_foreign(folder, known, what)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(folder)
+        work = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"{folder.parent} cannot be written into ({error.strerror}): name another --out.") from None
+    try:
+        with _held(work):
+            yield work
+        make_usual(work, 0o777)
+        _swap(work, folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}): make room for it, or name another --out."
+        ) from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _swap(work: Path, folder: Path) -> None:
+    """The old folder is out of the way for the moment of two renames."""
+    old = work.with_name(f"{work.name}-old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        work.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _prefix(folder: Path) -> str:

@@ -11,6 +11,7 @@ from cgeval.errors import ConfigError
 from study_server.analysis.analysis import Analysis, Choices, analyse
 from study_server.judged import Judged, read_judged
 from study_server.operating.status import write_down_look
+from study_server.registration import deviations, registered_choices
 from study_server.sessions.study import now_utc, stamp
 from study_server.store.engine import claim, open_database
 
@@ -47,14 +48,14 @@ def make_report(
     judged = read_judged(folder, database_url)
     if judged.unfinished and not unfinished:
         raise ConfigError(_not_yet(judged))
-    choices = Choices(rules=judged.rules)
+    choices = registered_choices(judged) or Choices(rules=judged.rules)
     if margin is not None:
         choices = replace(choices, margin=margin)
     analysis = analyse(judged.judgements, choices)
     now = stamp(clock())
     if judged.unfinished:
         _write_down_look(judged, database_url, now)
-    return Report(judged, analysis, (), now, version("cgeval"), command)
+    return Report(judged, analysis, deviations(judged, choices), now, version("cgeval"), command)
 
 
 def _not_yet(judged: Judged) -> str:
