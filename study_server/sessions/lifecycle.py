@@ -323,6 +323,8 @@ def _meet_phone(study: Study, found: Transaction, session: Session) -> None:
 
 
 def _with_submit(view: View, entrance: Entrance) -> View:
+    """The session's number goes with the form: Mechanical Turk takes none without an answer, and results tell whose."""
     if entrance.submit is None:
         return view
-    return replace(view, content={**view.content, "submit": dict(entrance.submit)})
+    fields = {**entrance.submit["fields"], "session": view.session}
+    return replace(view, content={**view.content, "submit": {**entrance.submit, "fields": fields}})

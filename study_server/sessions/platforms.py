@@ -1,8 +1,9 @@
 """The query of a study's address goes in; who is at the door comes out, by the rules of the platform it names.
 
 MTurk's external questions bring assignmentId, hitId, workerId and turkSubmitTo, none of which can be verified. Prolific
-brings PROLIFIC_PID, STUDY_ID and SESSION_ID, or a signed token where that is configured. A personal link carries a name
-and our own signature. In an open study a browser is known by a number that it keeps.
+brings PROLIFIC_PID, STUDY_ID and SESSION_ID, or where that is configured a signed token, whose claim "prolific" has
+these three (docs.prolific.com, "Retrieve JSON Web Key Set"); its "sub" is a submission and no person. A personal link
+carries a name and our own signature. In an open study a browser is known by a number that it keeps.
 """
 
 import hashlib
@@ -11,7 +12,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from cgeval.errors import ConfigError
 from study_server.sessions.lifecycle import Entrance
@@ -70,10 +70,10 @@ def _mturk(_study: Study, query: Mapping[str, str], _visitor: str) -> Read:
     name, assignment, to = query.get("workerId", ""), query.get("assignmentId", ""), query.get("turkSubmitTo", "")
     if not (NAME.fullmatch(name) and NAME.fullmatch(assignment)):
         raise _bad_link("This page has to be opened from Mechanical Turk, after accepting the task.")
-    address = urlsplit(to)
-    if address.scheme != "https" or address.netloc not in MTURK_HOSTS:
+    host = next((host for host in MTURK_HOSTS if f"{to}/".startswith(f"https://{host}/")), None)
+    if host is None:
         raise _bad_link("This page has to be opened from Mechanical Turk itself.")
-    return name, {"url": f"https://{address.netloc}/mturk/externalSubmit", "fields": {"assignmentId": assignment}}
+    return name, {"url": f"https://{host}/mturk/externalSubmit", "fields": {"assignmentId": assignment}}
 
 
 def _prolific(study: Study, query: Mapping[str, str], _visitor: str) -> Read:
@@ -93,16 +93,18 @@ def _verified(key_set: Path, query: Mapping[str, str]) -> str:
     token = query.get("prolific_token") or query.get("token") or ""
     try:
         keys = jwt.PyJWKSet.from_json(key_set.read_text()).keys
-        wanted = jwt.get_unverified_header(token).get("kid")
-        key = next(each for each in keys if each.key_id == wanted or wanted is None)
-        told = jwt.decode(token, key, algorithms=list(ALGORITHMS), options={"require": ["exp"], "verify_aud": False})
-        return str(told.get("prolific_pid") or told.get("PROLIFIC_PID") or told.get("sub") or "")
-    except (jwt.PyJWTError, StopIteration):
-        raise _bad_link("This link's signature is not right, or too old. Please open it from Prolific again.") from None
-    except OSError:
+    except (OSError, ValueError, AttributeError, jwt.PyJWTError):
         raise RefusedError(
             503, "keys", "The server lacks the keys that verify links. Please tell whoever invited you."
         ) from None
+    try:
+        wanted = jwt.get_unverified_header(token).get("kid")
+        key = next(each for each in keys if each.key_id == wanted or wanted is None)
+        told = jwt.decode(token, key, algorithms=list(ALGORITHMS), options={"require": ["exp"], "verify_aud": False})
+        claim = told.get("prolific")
+        return str(claim.get("PROLIFIC_PID", "")) if isinstance(claim, dict) else ""
+    except (jwt.PyJWTError, StopIteration):
+        raise _bad_link("This link's signature is not right, or too old. Please open it from Prolific again.") from None
 
 
 def _bad_link(sentence: str) -> RefusedError:

@@ -86,6 +86,11 @@ class Served:
         with self.study.database.read() as found:
             return list(found.scalars(select(Session.code).order_by(Session.id)))
 
+    def sessions(self) -> list[str]:
+        """Their numbers, as exports have them."""
+        with self.study.database.read() as found:
+            return list(found.scalars(select(Session.public_id).order_by(Session.id)))
+
 
 @pytest.fixture
 def study(tmp_path) -> Iterator[Callable[..., Served]]:

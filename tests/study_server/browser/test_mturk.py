@@ -41,6 +41,6 @@ def test_the_frame_opens_a_tab_waits_for_it_and_hands_in(study, visit):
     tab.press("questions_send")
     tab.page.get_by_text(WORDS["done_frame"]).wait_for()
     frame.get_by_text("thanks").wait_for()
-    assert handed_in == [{"assignmentId": ["A1"]}]
+    assert handed_in == [{"assignmentId": ["A1"], "session": served.sessions()}]
     assert len(served.rows()) == 2
     assert len(served.codes()) == 1
