@@ -153,13 +153,18 @@ def parse_url(folder: Path, url: str | None) -> URL:
 
 def claim(database: Database, study_id: str) -> None:
     """Write whose database it is, once; raises RunError where it is another study's."""
-    with _opening(database.url), database.write() as found:
-        database.lock_assignment(found)
-        owner = found.scalar(select(Setting.value).where(Setting.name == "study_id"))
-        if owner is None:
-            found.add(Setting(name="study_id", value=study_id))
-            found.add(Setting(name="running", value="yes"))
-            return
+    owners = select(Setting.value).where(Setting.name == "study_id")
+    with _opening(database.url):
+        with database.read() as found:
+            owner = found.scalar(owners)
+        if owner is None:  # else nobody has to wait for those who write
+            with database.write() as found:
+                database.lock_assignment(found)
+                owner = found.scalar(owners)
+                if owner is None:
+                    found.add(Setting(name="study_id", value=study_id))
+                    found.add(Setting(name="running", value="yes"))
+                    return
     if owner != study_id:
         raise RunError(
             f"{database.url.render_as_string()} holds the answers of another study ({owner}): name another database."

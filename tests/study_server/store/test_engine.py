@@ -151,6 +151,19 @@ def test_who_waits_too_long_for_its_turn_hears_so_and_is_in_nobodys_way_afterwar
         database.close()
 
 
+def test_a_study_that_is_there_is_opened_although_somebody_holds_it(tmp_path, database_url, monkeypatch):
+    stopped = open_database(tmp_path, database_url)
+    claim(stopped, "one")
+    monkeypatch.setattr(engine, "BUSY_MS", 50)
+    with stopped.write() as found:
+        stopped.lock_assignment(found)
+        here = open_database(tmp_path, database_url)
+        claim(here, "one")
+        assert kept(here, "study_id") == "one"
+        here.close()
+    stopped.close()
+
+
 def test_whoever_leaves_a_queue_in_which_they_wait_lets_the_others_go_on(tmp_path, monkeypatch):
     stopped, here = open_database(tmp_path), open_database(tmp_path)
     monkeypatch.setattr(engine, "BUSY_MS", 50)
