@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cgeval.compare.comparison import Difference
-from cgeval.compare.measures import ABSENT, SCORE, Measured, family
+from cgeval.compare.measures import ABSENT, FOOLING, SCORE, Measured, family
 from cgeval.errors import RecordError
 from cgeval.matrices import FOLDER, read_matrices
 from cgeval.metrics import (
@@ -54,6 +54,8 @@ def per_image(each: Measured) -> PerImage | None:
     if family(each.record.protocol) == SCORE:
         known = each.measure.convention.get(ABSENT) in CONVENTIONS
         return _matrices(each) if known and has_matrices(each) else None
+    if family(each.record.protocol) == FOOLING:
+        return None  # a rate is a mean over people, not over images
     values = each.record.extra.get("per_image")
     if len(each.records) > 1 or not isinstance(values, Mapping) or len(values) != each.record.n:
         return None

@@ -20,7 +20,7 @@ from cgeval.compare.renderers.wording import (
     number_words,
 )
 
-SECTIONS = {"ceiling": 0, "main": 1, "method": 1, "ablation": 2, "sanity": 3, "published": 4}
+SECTIONS = {"ceiling": 0, "main": 1, "method": 1, "ablation": 2, "sanity": 3, "published": 4, "agreement": 5}
 COMPETING = ("main", "method", "ablation")
 
 Words = NumberWords | DifferenceWords | str | None  # text: an n; None: there is no number

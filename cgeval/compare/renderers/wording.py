@@ -1,7 +1,7 @@
 """Cells and groups of a comparison go in; the words and digits that every kind of table has for them come out.
 
-Fractions are shown with three decimals, fooling rates in percent with one, reconstruction errors with four; what is
-printed elsewhere with as many as are printed there.
+Fractions are shown with three decimals, fooling rates in percent with one, reconstruction errors with four, orders'
+agreement with two; what is printed elsewhere with as many as are printed there.
 """
 
 import unicodedata
@@ -12,9 +12,15 @@ from decimal import Decimal
 from cgeval.compare.comparison import Comparison, Difference, Measure, Number, Row, Table
 from cgeval.metrics import WORDS
 
-METRIC_WORDS = WORDS | {"fooling_rate": "fooling rate", "reconstruction_l1": "reconstruction error (L1)"}
+METRIC_WORDS = WORDS | {
+    "fooling_rate": "fooling rate",
+    "reconstruction_l1": "reconstruction error (L1)",
+    "spearman_rho": "Spearman's rho",
+    "kendall_tau_b": "Kendall's tau-b",
+    "order_by_chance": "p",
+}
 PERCENT = ("fooling_rate",)
-DECIMALS = {"fooling_rate": 1, "reconstruction_l1": 4}
+DECIMALS = {"fooling_rate": 1, "reconstruction_l1": 4, "spearman_rho": 2, "kendall_tau_b": 2, "order_by_chance": 4}
 DECIMALS_ELSE = 3
 MOST_DECIMALS = 6  # of a printed number: what lies beyond is the dust of a binary fraction
 NOTES = {"ceiling": "the ceiling", "sanity": "should be bad"}

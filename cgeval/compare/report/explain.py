@@ -67,6 +67,15 @@ HOLM = Source(
     "Holm 1979",
     "S. Holm: A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian Journal of Statistics 6 (1979)",
 )
+SPEARMAN = Source(
+    "spearman",
+    "Spearman 1904",
+    "C. Spearman: The Proof and Measurement of Association between Two Things. American Journal of Psychology 15 "
+    "(1904)",
+)
+KENDALL = Source(
+    "kendall", "Kendall 1945", "M. G. Kendall: The Treatment of Ties in Ranking Problems. Biometrika 33 (1945)"
+)
 METHODS = {"cyclegan": ZHU, "pix2pix": ISOLA, "gatys": GATYS}
 
 FCN = Term(
@@ -118,6 +127,18 @@ METRICS = {
         "An image is translated there and back; the mean absolute difference to itself, with levels from 0 to 1. The "
         "lower, the better; it says nothing of what the translation in between looks like.",
         (Cited(ZHU, "section 3.2"),),
+    ),
+    "spearman_rho": Term(
+        "Spearman's rho",
+        "How far two numbers put things into one order: the correlation of the ranks. 1 is the same order, 0 none, -1 "
+        "the reverse.",
+        (Cited(SPEARMAN),),
+    ),
+    "kendall_tau_b": Term(
+        "Kendall's tau-b",
+        "The same by pairs: those that both numbers put into one order, less those that they do not, as a share, with "
+        "a correction for ties.",
+        (Cited(KENDALL),),
     ),
 }
 CEILING = Term(

@@ -14,8 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cgeval.compare.agreement_tables import is_agreement
 from cgeval.compare.comparison import Comparison
 from cgeval.compare.renderers.wording import one_line
+from cgeval.compare.report.agreement import agreement_sections
 from cgeval.compare.report.caution import cautions
 from cgeval.compare.report.classes import class_plots
 from cgeval.compare.report.examples import figures
@@ -67,7 +69,8 @@ def write_report(
 
 def _content(comparison: Comparison, command: str) -> dict[str, Any]:
     """Everything the page shows but the pictures."""
-    sections = [section(comparison, table, drawn=i == 0) for i, table in enumerate(comparison.tables)]
+    told = [table for table in comparison.tables if not is_agreement(table)]
+    sections = [section(comparison, table, drawn=i == 0) for i, table in enumerate(told)]
     explained = terms(comparison)
     return {
         "name": one_line(comparison.name),
@@ -83,6 +86,7 @@ def _content(comparison: Comparison, command: str) -> dict[str, Any]:
         "first": sections[0] if sections else None,
         "others": [each for each in sections[1:] if not each.is_printed],
         "printed": [each for each in sections[1:] if each.is_printed],
+        "agreements": agreement_sections(comparison),
         "classes": class_plots(comparison),
         "losses": loss_curves(comparison),
         "terms": explained,
