@@ -56,4 +56,4 @@ def ablations(
         refuse_foreign(find_subjects([Run.open(paths[0])], split, paths[0]), split, view, wish)
     if make(plan, Consent(yes, dry_run, typed()), say):
         subjects = find_subjects(runs_of_one_dataset(paths, paths[0].parent, None), split, paths[0])
-        show(compared(subjects, split, view, wish, plan.notes), view)
+        show(compared(subjects, split, view, wish, plan.notes, plan.unscored), view)

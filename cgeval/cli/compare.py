@@ -15,7 +15,11 @@ RUNS = Path("runs")
 
 @click.command()
 @click.argument("run_paths", metavar="[RUN]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--baselines", metavar="NAMES", help="gatys,pix2pix: their runs are taken, or made beside the main run.")
+@click.option(
+    "--baselines",
+    metavar="NAMES",
+    help="gatys,pix2pix: their runs are taken, or made beside the main run; pix2pix:ab or :ba: one way only.",
+)
 @click.option(
     "--main", type=click.Path(path_type=Path), help="The run that others are held against; default: CycleGAN."
 )
@@ -65,7 +69,8 @@ def compare(
         if plan.steps:
             runs = runs_of_one_dataset((*run_paths, *plan.runs) if run_paths else (), RUNS, dataset)
             subjects = find_subjects(runs, split, main)
-        show(compared(subjects, split, view, wish, (*plan.notes, *left_out(runs, split))), view)
+        notes = (*plan.notes, *left_out(runs, split))
+        show(compared(subjects, split, view, wish, notes, plan.unscored), view)
 
 
 def _siblings(run: "Run", folder: Path) -> "list[Run]":

@@ -27,9 +27,6 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--study", type=click.Path(path_type=Path), help="A study for the fooling rate; default: all in studies/."
         ),
-        click.option(
-            "--agreement", is_flag=True, help="Whether automatic scores rank methods and images as people do."
-        ),
         click.option("--published", is_flag=True, help="Printed numbers too, in tables of their own."),
         click.option("--scorer", help="Of the FCN score; default: the one that scored the main run last."),
         click.option("--protocol", type=click.Choice(["paper", "scorer-size"]), help="Of the FCN score; likewise."),
@@ -59,7 +56,6 @@ class View:
     pictures: "Pictures"
     study: Path | None
     published: bool
-    agreement: bool = False
 
 
 def view_of(out: Path, options: dict[str, Any]) -> View:
@@ -69,7 +65,7 @@ def view_of(out: Path, options: dict[str, Any]) -> View:
     refuse_output(out)
     ids = _ids(options["rows"]) if options["rows"] is not None else None
     pictures = Pictures(options["examples"], options["seed"], ids)
-    return View(out, options["shown_as"], pictures, options["study"], options["published"], options["agreement"])
+    return View(out, options["shown_as"], pictures, options["study"], options["published"])
 
 
 def show(comparison: "Comparison", view: View) -> None:
@@ -88,9 +84,17 @@ def show(comparison: "Comparison", view: View) -> None:
 
 
 def compared(
-    subjects: "Sequence[Subject]", split: str, view: View, wish: "Wish", notes: Sequence[str] = ()
+    subjects: "Sequence[Subject]",
+    split: str,
+    view: View,
+    wish: "Wish",
+    notes: Sequence[str] = (),
+    told: Sequence[str] = (),
 ) -> "Comparison":
-    """The comparison of what is there now; notes: of what could not be measured or compared, which come first."""
+    """The comparison of what is there now.
+
+    notes: of what could not be measured or compared, which come first; told: directions that they say are not scored.
+    """
     from cgeval.compare.gather import Wanted
     from cgeval.compare.gather import compare as compare_subjects
 
@@ -101,14 +105,14 @@ def compared(
         published=view.published,
         dataset=wish.data,
         wanted=Wanted(wish.scorer, wish.protocol, wish.convention),
-        agreement=view.agreement,
+        told=told,
     )
     return replace(found, notes=(*notes, *found.notes))
 
 
 def refuse_foreign(subjects: "Sequence[Subject]", split: str, view: View, wish: "Wish") -> None:
-    """Raise DataError, before hours of making, for a study or rows that are of other images than are compared."""
-    if view.study is not None or view.agreement:
+    """Raise DataError, before hours of making, for a study or rows that are of other images than the main run's."""
+    if view.study is not None:
         compared(subjects, split, view, wish)
     known = {row.id for image_set in subjects[0].sets.values() for row in image_set.rows}
     unknown = [name for name in view.pictures.ids or () if name not in known]

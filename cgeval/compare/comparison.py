@@ -5,15 +5,14 @@ What was measured otherwise stands in a table of its own, and its heading says w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cgeval.metrics import Coefficient
 from cgeval.records import Record
 from cgeval.runs import ImageSet, Run
 
-Kind = Literal["ceiling", "main", "method", "ablation", "sanity", "published", "agreement"]
+Kind = Literal["ceiling", "main", "method", "ablation", "sanity", "published"]
 Direction = Literal["AtoB", "BtoA"]
 
 
@@ -22,12 +21,30 @@ class Subject:
     """What is compared: the images of one run, and of a run with several variants (styles, ...) those of one.
 
     label: as tables call it, unique in a comparison; sets: the sealed image set of each direction there is.
+    elsewhere: of a method that knows one direction only, the second run, by the direction that it has.
     """
 
     run: Run
     label: str
     kind: Literal["main", "method", "ablation"]
     sets: Mapping[Direction, ImageSet]
+    elsewhere: Mapping[Direction, Run] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """One, or two where each has one direction."""
+        return (self.run, *self.elsewhere.values())
+
+    def run_of(self, direction: Direction) -> Run:
+        """The one that holds the images of the direction."""
+        return self.elsewhere.get(direction, self.run)
+
+    def by_run(self) -> "tuple[Subject, ...]":
+        """As many subjects of the same label as there are runs, each with the directions of its own."""
+        return tuple(replace(self, run=run, sets=self._sets_of(run), elsewhere={}) for run in self.runs)
+
+    def _sets_of(self, run: Run) -> dict[Direction, ImageSet]:
+        return {way: image_set for way, image_set in self.sets.items() if self.run_of(way) is run}
 
 
 @dataclass(frozen=True)
@@ -102,48 +119,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Point:
-    """A method or an image. value: of the automatic number; rate: people's, a fraction; judgements: behind the rate.
-
-    value_ends, rate_ends: of the intervals, None where there is none.
-    """
-
-    label: str
-    value: float
-    rate: float
-    judgements: int
-    value_ends: tuple[float, float] | None = None
-    rate_ends: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far an automatic number puts methods, or the images of one method, into people's order.
-
-    study: the measure of the fooling rate; over: "methods", or the label of the method whose images are the points;
-    name: of the number, as rows call it. rho, tau: above 0 where what the number calls better fools more; None where
-    why says why not. p_value: of rho, over methods only.
-    """
-
-    study: Measure
-    over: str
-    metric: str
-    name: str
-    higher_is_better: bool
-    points: tuple[Point, ...]
-    rho: Coefficient | None = None
-    tau: Coefficient | None = None
-    p_value: float | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Everything that is known about the runs of one dataset.
 
     dataset: the `dataset` of the main run's run.json; main: label of the row that the others are compared with;
-    tables: the first is the comparison, others hold what was measured otherwise, how automatic numbers agree with
-    people, and what is printed elsewhere; agreements: what stands in the tables of that, point by point;
+    tables: the first is the comparison, others hold what was measured otherwise, and what is printed elsewhere;
     notes: sentences for the reader, such as what is missing and by which command it comes.
     """
 
@@ -154,7 +134,6 @@ class Comparison:
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
     dataset_path: Path | None = None
-    agreements: tuple[Agreement, ...] = ()
 
     @property
     def name(self) -> str:

@@ -114,10 +114,9 @@ def measured(subject: Subject, records: Sequence[Record], folder: Path) -> list[
 
 def stale(subject: Subject, records: Iterable[Record]) -> list[Record]:
     """The records of the subject's sets that speak of images which are gone, and that none of the new ones replaces."""
-    seals = {image_set.name: image_set.index_sha256 for image_set in subject.sets.values()}
-    run_id = subject.run.info.run_id
-    own = [record for record in records if record.image_set in seals and record.run_id == run_id]
-    fresh = {record.key for record in own if record.index_sha256 == seals[record.image_set]}
+    seals = {(subject.run_of(way).info.run_id, each.name): each.index_sha256 for way, each in subject.sets.items()}
+    own = [record for record in records if (record.run_id, record.image_set) in seals]
+    fresh = {record.key for record in own if record.index_sha256 == seals[record.run_id, record.image_set]}
     return [each.record for each in current(own) if each.record.key not in fresh]
 
 
@@ -174,12 +173,10 @@ def _speaks_of(record: Record, image_set: ImageSet) -> bool:
 def _kind(record: Record, folder: Path) -> _Kind:
     convention = dict(record.convention)
     per_image = record.extra.get("per_image")
-    is_fooling = family(record.protocol) == FOOLING
-    # Each arm of a study shows images of its own, which set no two methods apart.
-    if isinstance(per_image, Mapping) and TRUTH not in convention and not is_fooling:
+    if isinstance(per_image, Mapping) and TRUTH not in convention:
         ids = "\n".join(sorted(per_image))
         convention[IMAGES] = hashlib.sha256(ids.encode()).hexdigest()[:DIGEST_LETTERS]
-    if is_fooling:
+    if family(record.protocol) == FOOLING:
         convention |= _study(record, folder.resolve())
     said = json.dumps(convention, sort_keys=True)
     return _Kind(record.protocol, said, record.n, _size(record), record.metric not in LOWER_IS_BETTER)
@@ -223,7 +220,7 @@ def _measure(kind: _Kind, records: Mapping[str, Record], direction: Direction, s
 
 
 def _title(record: Record, direction: Direction, subject: Subject) -> str:
-    words = str(record.extra.get("direction") or direction_words(subject.run.info.dataset, direction))
+    words = str(record.extra.get("direction") or direction_words(subject.run_of(direction).info.dataset, direction))
     kind = family(record.protocol)
     if kind == RECONSTRUCTION:
         return f"{words} -> {words.partition(' -> ')[0]}"

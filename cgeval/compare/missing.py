@@ -39,7 +39,8 @@ class MissingScore:
     def command(self) -> tuple[str, ...]:
         """What a user would type to make it."""
         split = self.subject.sets[self.direction].split
-        words = ["cgeval", "fcn-score", str(self.subject.run.path), "--direction", SHORT[self.direction]]
+        path = str(self.subject.run_of(self.direction).path)
+        words = ["cgeval", "fcn-score", path, "--direction", SHORT[self.direction]]
         words += ["--split", split] if split != "test" else []
         return (*words, *(word for name, choice in self._options().items() if choice for word in (name, choice)))
 
@@ -66,8 +67,8 @@ def missing_scores(subjects: Sequence[Subject], wanted: Wanted = NEWEST) -> tupl
     read: dict[Path, list[Record]] = {}
     found: list[Measured] = []
     for subject in subjects:
-        path = subject.run.path
-        found += measured(subject, read.setdefault(path, read_records(path)), path)
+        for path in (run.path for run in subject.runs):
+            found += measured(subject, read.setdefault(path, read_records(path)), path)
     return missing(subjects, found, wanted)
 
 
@@ -109,7 +110,7 @@ def missing_lines(absent: Sequence[MissingScore], main: str) -> list[str]:
 
 def can_be_scored(subject: Subject, direction: Direction) -> bool:
     """Whether the run's dataset has labels, and for photo -> labels a label map of each photo."""
-    facts: Mapping[str, Any] = subject.run.info.dataset
+    facts: Mapping[str, Any] = subject.run_of(direction).info.dataset
     label_domain = facts.get("label_domain")
     return label_domain in ("A", "B") and (direction[0] == label_domain or bool(facts.get("paired", True)))
 

@@ -13,7 +13,7 @@ FOLDER = "studies"
 
 def find_studies(subjects: Sequence[Subject]) -> tuple[Path, ...]:
     """The folders in `studies` here and beside the folder that holds the runs, each once, by path."""
-    beside = {subject.run.path.resolve().parent.parent / FOLDER for subject in subjects}
+    beside = {run.path.resolve().parent.parent / FOLDER for subject in subjects for run in subject.runs}
     found = {path.resolve(): path for place in (*beside, Path(FOLDER)) for path in place.glob("[!.]*/")}
     return tuple(sorted(found.values(), key=lambda path: str(path.resolve())))
 

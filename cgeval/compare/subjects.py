@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import cast
 
 from cgeval.compare.comparison import Direction, Subject
-from cgeval.errors import DataError, RunError
+from cgeval.compare.joining import joined
+from cgeval.datasets import find_dataset
+from cgeval.errors import CgevalError, DataError, RunError
 from cgeval.runs import ImageSet, Run, find_runs
 
 ABLATIONS = {
@@ -56,8 +58,8 @@ def find_subjects(runs: Sequence[Run], split: str, main: Path | None) -> tuple[S
 
     main: the run that the others are compared with, by path or folder's name. Without it: the newest CycleGAN, else
     the newest of the other trained methods, of ablations, of Gatys. Runs without a sealed set of the split are left
-    out (see `left_out`). Raises RunError for no run, an unknown main, and a main without a sealed set of the split;
-    DataError for runs of several datasets.
+    out (see `left_out`); two of a method that knows one direction are one subject (see `joined`). Raises RunError for
+    no run, an unknown main, and a main without a sealed set of the split; DataError for runs of several datasets.
     """
     if not runs:
         raise RunError("there is no run to compare: `cyclegan train CONFIG RUN --data DATA` makes one.")
@@ -65,7 +67,7 @@ def find_subjects(runs: Sequence[Run], split: str, main: Path | None) -> tuple[S
     first = _main(runs, split, main)
     others = [run for run in runs if run is not first]
     subjects = [subject for run in [first, *others] for subject in _subjects(run, split)]
-    in_order = sorted([replace(subjects[0], kind="main"), *subjects[1:]], key=_place)
+    in_order = sorted(joined([replace(subjects[0], kind="main"), *subjects[1:]]), key=_place)
     return tuple(_with_names(in_order))
 
 
@@ -77,7 +79,7 @@ def left_out(runs: Sequence[Run], split: str) -> tuple[str, ...]:
 def other_sets(subject: Subject) -> list[ImageSet]:
     """Older sealed sets of the same split, directions and variant, which the subject's newest ones stand for."""
     own = list(subject.sets.values())
-    sets = _sets(subject.run, own[0].split)
+    sets = [each for run in subject.runs for each in _sets(run, own[0].split)]
     return [each for each in sets if _variant(each) == _variant(own[0]) and each not in own]
 
 
@@ -174,11 +176,23 @@ def _sets(run: Run, split: str) -> list[ImageSet]:
 def _nothing_sealed(run: Run, split: str) -> str:
     there = ", ".join(image_set.name for image_set in run.image_sets()) or "none"
     producer = str(run.info.producer.get("name"))
-    known = {"run": run.path, "split": split, "data": run.info.dataset.get("path", "DATA"), "producer": producer}
-    makes = MAKES.get(producer, "{producer}, which made the run, makes it").format(**known)
+    facts = {"run": run.path, "split": split, "data": run.info.dataset.get("path", "DATA"), "producer": producer}
+    makes = MAKES.get(producer, "{producer}, which made the run, makes it").format(**facts)
+    if known := _splits_without(run, split):
+        makes = f"its dataset has no such split, but {', '.join(known)}"
     splits = sorted({image_set.split for image_set in run.image_sets()})
     other = f", or say --split {' or '.join(splits)}" if splits else ""
     return f"{run.path} holds no sealed image set of split {split!r} (sealed: {there}): {makes}{other}."
+
+
+def _splits_without(run: Run, split: str) -> list[str]:
+    """The splits of the run's dataset, where it is there and this one is none of them."""
+    path = run.info.dataset.get("path")
+    try:
+        splits = find_dataset(Path(path)).splits if isinstance(path, str) and Path(path).is_dir() else {}
+    except CgevalError:
+        return []
+    return sorted(splits) if split not in splits else []
 
 
 def _subjects(run: Run, split: str) -> list[Subject]:
@@ -234,7 +248,9 @@ def _with_names(subjects: Sequence[Subject]) -> list[Subject]:
     for name in (lambda run: run.path.resolve().name, lambda run: str(run.path)):
         often = Counter(subject.label for subject in subjects)
         subjects = [
-            replace(each, label=f"{_bare(each)} ({name(each.run)})") if often[each.label] > 1 else each
+            replace(each, label=f"{_bare(each)} ({' and '.join(map(name, each.runs))})")
+            if often[each.label] > 1
+            else each
             for each in subjects
         ]
     return list(subjects)

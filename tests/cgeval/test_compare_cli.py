@@ -17,6 +17,7 @@ from cgeval.cli import main
 from cgeval.compare.making import plan as making
 from cgeval.compare.making import steps
 from cgeval.compare.making.plan import FILES
+from cgeval.metrics import METRICS
 from cgeval.runs import Run
 from tests.cgeval.compare import stand_in
 from tests.cgeval.compare.runs_with_records import (
@@ -173,7 +174,7 @@ def test_printed_numbers_come_on_demand(town, cgeval):
 # What is made on the way
 
 
-MADE = ["cgeval gatys", "cyclegan train", "cyclegan translate", *["cgeval fcn-score"] * 3]
+MADE = ["cgeval gatys", *["cyclegan train", "cyclegan translate"] * 2, *["cgeval fcn-score"] * 4]
 
 
 def kinds() -> list[str]:
@@ -183,21 +184,28 @@ def kinds() -> list[str]:
 def test_what_is_missing_is_told_made_measured_and_shown(bare, cgeval):
     code, out, err = cgeval(*EXACTLY, "--yes")
     assert code == 0, err
-    assert "To do: 6 steps, about 2.0 min and what the others take." in err
-    assert "[6/6] score streets-pix2pix, labels -> photo" in err
+    assert "To do: 9 steps, about 3.0 min and what the others take." in err
+    assert "[9/9] score streets-pix2pix-BtoA, photo -> labels" in err
     assert kinds() == MADE
+    scorer = " --scorer scorers/camvid --protocol scorer-size"
     assert [line for line in log() if "fcn-score" in line] == [
-        f"cgeval fcn-score runs/{run} --split test{way} --scorer scorers/camvid --protocol scorer-size --convention "
-        "cityscapes"
-        for run, way in (
-            ("streets", ""),
-            ("streets-gatys", " --direction ab"),
-            ("streets-pix2pix", " --direction ab"),
+        f"cgeval fcn-score runs/{run} --split test{how} --convention cityscapes"
+        for run, how in (
+            ("streets", scorer),
+            ("streets-gatys", f" --direction ab{scorer}"),
+            ("streets-pix2pix", f" --direction ab{scorer}"),
+            ("streets-pix2pix-BtoA", " --direction ba"),
         )
     ]
     assert "a table that compare does not show" not in out + err
     for words in ("pix2pix", "Gatys, the scream", "labels -> photo", "photo -> labels"):
         assert words in out
+    content = json.loads((bare / "comparison" / "comparison.json").read_text())
+    rows = [row for table in content["tables"] for row in table["rows"] if "pix2pix" in row["label"]]
+    assert {row["label"] for row in rows} == {"pix2pix"}
+    numbers = [number for row in rows for number in row["numbers"]]  # of more images than the main run has
+    assert [number["metric"] for number in numbers] == [*METRICS] * 2
+    assert len({number["record"]["run_id"] for number in numbers}) == 2
 
 
 def test_typed_again_nothing_is_made_again(bare, cgeval):
@@ -205,7 +213,7 @@ def test_typed_again_nothing_is_made_again(bare, cgeval):
     first = (bare / "comparison" / "table.md").read_text()
     code, _, err = cgeval(*EXACTLY)
     assert (code, err) == (0, "")
-    assert len(log()) == 6
+    assert len(log()) == len(MADE)
     assert (bare / "comparison" / "table.md").read_text() == first
 
 
@@ -281,6 +289,8 @@ def test_without_a_scorer_the_table_comes_with_a_note(bare, cgeval):
     assert kinds() == ["cgeval fcn-score"]
     command = f"`cgeval scorer train {bare / 'streets'} scorers/streets`"
     assert "".join(command.split()) in "".join(out.split())  # a path may be longer than a line
+    assert out.count("note:") == out.count("Not scored") == 1
+    assert "no score " not in out
 
 
 # Mistakes

@@ -16,13 +16,13 @@ from cgeval.compare.making.steps import Step, asked
 from cgeval.compare.making.trained import (
     Training,
     comes_back,
-    flat_settings,
     missing_directions,
     sealed_sets,
     seconds_taken,
     share_done,
     training_steps,
 )
+from cgeval.compare.settings import differing, flat_settings
 from cgeval.datasets import Dataset, find_dataset
 from cgeval.errors import ConfigError, RunError
 from cgeval.runs import DIRECTIONS, Run
@@ -83,9 +83,9 @@ def plan_ablations(source: Source, split: str, wish: Wish) -> Plan:
         dataset.split(split)  # what has no pictures is told now, and not after five trainings
     making = [step for training in trainings for step in training_steps(training, split)]
     main, *others = (_candidate(training, split, dataset.run_facts) for training in trainings)
-    measured = measuring(main, others, split, wish)
+    measured = measuring([main], others, split, wish)
     steps = (*_as_long_as_full(making, source.places, dataset), *measured.steps)
-    return Plan(steps, tuple(source.places.values()), measured.notes, measured.is_scored)
+    return Plan(steps, tuple(source.places.values()), measured.notes, measured.unscored, measured.is_scored)
 
 
 def _as_long_as_full(making: Sequence[Step], places: Mapping[str, Path], dataset: Dataset) -> list[Step]:
@@ -173,11 +173,9 @@ def _candidate(training: Training, split: str, facts: Mapping[str, Any]) -> Cand
 
 def _refuse_unlike(paths: Sequence[Path]) -> None:
     """Raise ConfigError where runs that are there differ in more than the objective: they would show nothing."""
-    settings = {path: flat_settings(Run.open(path).info.settings) for path in paths}
-    for path in paths[1:]:
-        one, other = settings[paths[0]], settings[path]
-        keys = [key for key in one | other if not key.startswith(MAY_DIFFER) and one.get(key) != other.get(key)]
-        if keys:
+    runs = [Run.open(path) for path in paths]
+    for path, run in zip(paths[1:], runs[1:], strict=True):
+        if keys := differing(runs[0], run, MAY_DIFFER):
             raise ConfigError(
                 f"{path} was trained with another {', '.join(keys)} than {paths[0]}, so that the two do not show what "
                 "the objective does: move one of them away, or name another --out."

@@ -1,21 +1,24 @@
 """Names of baselines and the main run go in; the steps that make those baselines, or their runs, come out.
 
 A baseline is a run like any other. One that is there is taken, whoever made it; one that is not is made beside the main
-run, as like it as the two methods allow: the same images, size, seed and number of epochs.
+run, as like it as the two methods allow: the same images, size, seed and number of epochs. pix2pix knows one direction,
+so it is as many runs as the main run has directions.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cgeval.compare.making.steps import Step
-from cgeval.compare.making.trained import SHORT, Training, flat_settings, sealed_sets, training_steps
+from cgeval.compare.making.trained import SHORT, Training, sealed_sets, training_steps
+from cgeval.compare.settings import flat_settings
 from cgeval.datasets import find_dataset
 from cgeval.errors import ConfigError, DataError
 from cgeval.gatys.settings import load_settings
 from cgeval.images import image_size
-from cgeval.runs import ImageSet, Run
+from cgeval.runs import DIRECTIONS, ImageSet, Run, direction_words
 
 SINGLE_STYLES = 2  # beside the collection, as in the paper's figures 15 and 16
 CHOSEN = ("preset", "scale", "pooling", "seed", "gram", "optimiser", "stages", "start", "keep_colours")  # of Gatys
@@ -67,10 +70,18 @@ class Likeness:
         return "BtoA" if self.main.info.dataset.get("label_domain") == "B" else "AtoB"
 
     @property
+    def directions(self) -> list[str]:
+        """Those of the main run, the usual one first."""
+        return sorted({image_set.direction for image_set in self.sets}, key=lambda way: way != self.usual_direction)
+
+    @property
     def direction(self) -> str:
         """The usual one, if the main run has it."""
-        ways = {image_set.direction for image_set in self.sets}
-        return self.usual_direction if self.usual_direction in ways else min(ways)
+        return self.directions[0]
+
+    def words(self, way: str) -> str:
+        """The direction as "labels -> photo"."""
+        return direction_words(self.main.info.dataset, way)
 
     def place(self, baseline: str) -> Path:
         """Where that baseline is made."""
@@ -99,30 +110,30 @@ def read_baselines(text: str) -> tuple[str, ...]:
 
 def plan_baselines(names: Sequence[str], runs: Sequence[Run], like: Likeness) -> list[Baseline]:
     """What there is of each, and what it needs. runs: those of the dataset that there are; raises DataError."""
-    return [BASELINES[name]([run for run in runs if _is(run, name)], like) for name in names]
+    found = [each for name in names for each in BASELINES[name]([run for run in runs if _is(run, name)], like)]
+    return list({each.path: each for each in reversed(found)}.values())[::-1]
 
 
 def _is(run: Run, baseline: str) -> bool:
     """Whether the run is of that method, whatever stands behind a colon."""
-    return run.info.method.partition(":")[0].lower() == baseline
+    return run.info.method.partition(":")[0].lower() == baseline.partition(":")[0]
 
 
-def _gatys(runs: Sequence[Run], like: Likeness) -> Baseline:
+def _gatys(runs: Sequence[Run], like: Likeness) -> list[Baseline]:
     by_these = [run for run in runs if _is_by(run, like.gatys_weights)]
     own = like.place("gatys")
     if any(run.path == own for run in runs if run not in by_these):
         own = like.place(f"gatys-{Path(str(like.gatys_weights)).stem}")
     for run in by_these:
         if sealed_sets(run.path, like.split) and not (run.path == own and _is_begun(run, like.split)):
-            return _taken("gatys", run)
+            return [_taken("gatys", run)]
     begun = next((run.info.settings.get("weights") for run in by_these if run.path == own), None)
     weights = like.gatys_weights or begun
     title = f"make Gatys et al. at {like.size_px} px: in the style of the whole collection, and of two of its images"
     command = ("cgeval", "gatys", str(like.dataset_path), str(own), "--size", str(like.size_px), "--split", like.split)
     way = () if like.direction == like.usual_direction else ("--direction", SHORT[like.direction])
-    return Baseline(
-        own, (Step(title, (*command, *way, *(("--weights", weights) if weights else ()))),), (like.direction,)
-    )
+    step = Step(title, (*command, *way, *(("--weights", weights) if weights else ())))
+    return [Baseline(own, (step,), (like.direction,))]
 
 
 def _is_by(run: Run, weights: str | None) -> bool:
@@ -147,18 +158,58 @@ def _taken(name: str, run: Run) -> Baseline:
     return Baseline(run.path, (Step(f"{name}, taken from {run.path}", (), done=True),))
 
 
-def _pix2pix(runs: Sequence[Run], like: Likeness) -> Baseline:
-    translated = [run for run in runs if sealed_sets(run.path, like.split)]
-    if translated:
-        return _taken("pix2pix", translated[0])
-    _refuse_unpaired(like)
+def _pix2pix(runs: Sequence[Run], like: Likeness, only: str | None = None) -> list[Baseline]:
+    """A run for each direction of the main run, or for one alone; a pix2pix knows no other than its own."""
+    if only is not None and only not in like.directions:
+        raise DataError(
+            f"--baselines pix2pix:{SHORT[only]}: {like.main.path} has no {like.words(only)} to compare with: translate "
+            "that direction first, or leave it out."
+        )
+    ways = [only] if only else like.directions
+    there = {way: run for way in DIRECTIONS if (run := _of_way(runs, way, like.split))}
+    if any(way not in there or not _has(there[way], way, like.split) for way in ways):
+        _refuse_unpaired(like)
+    baselines = [_one_way(way, there, like) for way in ways]
+    return baselines if there or only else [_timed_together(each) for each in baselines]
+
+
+def _of_way(runs: Sequence[Run], way: str, split: str) -> Run | None:
+    """The run of that direction: one that is translated, whoever made it, or else one whose training was begun."""
     begun = [run for run in runs if run.info.producer.get("name") == "cyclegan"]
-    direction = begun[0].info.settings.get("direction", "AtoB") if begun else like.direction
-    path = begun[0].path if begun else like.place("pix2pix")
-    config, changes = _pix2pix_config(like, direction)
+    begun = [run for run in begun if run.info.settings.get("direction", "AtoB") == way]
+    return next((run for run in [*(run for run in runs if _has(run, way, split)), *begun]), None)
+
+
+def _has(run: Run, way: str, split: str) -> bool:
+    return any(image_set.direction == way for image_set in sealed_sets(run.path, split))
+
+
+def _one_way(way: str, there: Mapping[str, Run], like: Likeness) -> Baseline:
+    """There: by direction, what there is of pix2pix. What is not is made like the other direction, where that is."""
+    name, run = f"pix2pix, {like.words(way)}", there.get(way)
+    if run is not None and _has(run, way, like.split):
+        return _taken(name, run)
+    path = run.path if run else _free_place(way, like)
+    twins = [str(twin.path / "config.toml") for twin in there.values() if _can_be_followed(twin)]
+    config, changes = (twins[0], [f"direction={way}"]) if twins else _pix2pix_config(like, way)
     options = ("--data", str(like.dataset_path), *(word for change in changes for word in ("--set", change)))
-    training = Training("pix2pix", path, config, options, (direction,), like.data)
-    return Baseline(path, tuple(training_steps(training, like.split)), planned=(direction,))
+    training = Training(name, path, config, options, (way,), like.data)
+    return Baseline(path, tuple(training_steps(training, like.split)), planned=(way,))
+
+
+def _can_be_followed(run: Run) -> bool:
+    return run.info.settings.get("translator") == "pix2pix" and (run.path / "config.toml").is_file()
+
+
+def _free_place(way: str, like: Likeness) -> Path:
+    """The usual direction has the method's name, if no other run has taken it."""
+    plain, full = like.place("pix2pix"), like.place(f"pix2pix-{way}")
+    return plain if way == like.usual_direction and not (plain / "run.json").exists() else full
+
+
+def _timed_together(baseline: Baseline) -> Baseline:
+    """Both trainings take equally long, so that one of them is measured."""
+    return replace(baseline, steps=tuple(replace(step, alike="pix2pix") for step in baseline.steps))
 
 
 def _refuse_unpaired(like: Likeness) -> None:
@@ -200,4 +251,9 @@ def _toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-BASELINES: Mapping[str, Callable[[Sequence[Run], Likeness], Baseline]] = {"gatys": _gatys, "pix2pix": _pix2pix}
+BASELINES: Mapping[str, Callable[[Sequence[Run], Likeness], list[Baseline]]] = {
+    "gatys": _gatys,
+    "pix2pix": _pix2pix,
+    "pix2pix:ab": partial(_pix2pix, only="AtoB"),
+    "pix2pix:ba": partial(_pix2pix, only="BtoA"),
+}

@@ -31,12 +31,13 @@ FILES = (REPORT, "table.md", "table.tex", "numbers.csv", "comparison.json")
 class Plan:
     """What is to be done, in order. runs: that the baselines are, or will be; notes: what stays unmeasured, and why.
 
-    is_scored: whether any direction is scored, or will be.
+    unscored: the directions that the notes are on; is_scored: whether any direction is scored, or will be.
     """
 
     steps: tuple[Step, ...] = ()
     runs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    unscored: tuple[str, ...] = ()
     is_scored: bool = True
 
     @property
@@ -71,10 +72,11 @@ def plan_comparison(
     siblings: the runs among which baselines are looked for. Raises a CgevalError for what cannot be made.
     """
     baselines = plan_baselines(names, siblings, like)
-    first, *others = _candidates(subjects, baselines, like)
-    measured = measuring(first, others, like.split, wish)
+    candidates, of_main = _candidates(subjects, baselines, like), len(subjects[0].runs)
+    measured = measuring(candidates[:of_main], candidates[of_main:], like.split, wish)
     making = tuple(step for baseline in baselines for step in baseline.steps)
-    return Plan((*making, *measured.steps), tuple(each.path for each in baselines), measured.notes, measured.is_scored)
+    paths = tuple(each.path for each in baselines)
+    return Plan((*making, *measured.steps), paths, measured.notes, measured.unscored, measured.is_scored)
 
 
 def make(plan: Plan, consent: Consent, say: Say) -> bool:
@@ -141,11 +143,11 @@ def refuse_output(out: Path) -> None:
 
 
 def _candidates(subjects: Sequence[Subject], baselines: Sequence[Baseline], like: Likeness) -> list[Candidate]:
-    """One for each run, the main one first; of baselines that are yet to be made, what they will be."""
+    """One for each run, those of the main row first; of baselines that are yet to be made, what they will be."""
     found: dict[Path, Candidate] = {}
-    for subject in subjects:
-        before = found.get(subject.run.path, Candidate(subject.run.path, subject.run.info.dataset))
-        found[subject.run.path] = replace(before, sets=(*before.sets, *subject.sets.values()))
+    for part in (part for subject in subjects for part in subject.by_run()):
+        before = found.get(part.run.path, Candidate(part.run.path, part.run.info.dataset))
+        found[part.run.path] = replace(before, sets=(*before.sets, *part.sets.values()))
     for baseline in baselines:
         path = baseline.path
         if path not in found:

@@ -73,11 +73,13 @@ class Yardstick:
 class Measuring:
     """Steps that measure, in order, and sentences on what stays unmeasured and why.
 
-    is_scored: whether there is a direction with an FCN score or label score, made by these steps or before.
+    unscored: the directions that the notes are on; is_scored: whether there is a direction with an FCN score or label
+    score, made by these steps or before.
     """
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    unscored: tuple[str, ...] = ()
     is_scored: bool = True
 
 
@@ -90,38 +92,39 @@ class Way:
     convention: str
 
 
-def measuring(main: Candidate, others: Sequence[Candidate], split: str, wish: Wish) -> Measuring:
+def measuring(mains: Sequence[Candidate], others: Sequence[Candidate], split: str, wish: Wish) -> Measuring:
     """Scores in the main run's directions, and reconstruction errors where both directions are known.
 
-    Raises a CgevalError where the scorer that was named cannot be used; without one that is a note.
+    mains: the main run; two where the main row is of two runs, one for each direction. Raises a CgevalError where the
+    scorer that was named cannot be used; without one that is a note.
     """
-    notes: list[str] = []
-    ways = _ways(main, others, wish, notes)
+    notes: dict[str, str] = {}
+    ways = {way: found for main in mains for way, found in _ways(main, [*mains, *others], wish, notes).items()}
     steps: list[Step] = []
-    for each in (main, *others):
+    for each in (*mains, *others):
         own = {direction: way for direction, way in ways.items() if each in way.lacking}
         together = len({way.convention for way in own.values()}) == 1
         for part in [own] if together else [{direction: way} for direction, way in own.items()]:
             steps.append(_score(each, part, split, wish.data))
         if _lacks_reconstruction(each):
             steps.append(_reconstruct(each, split, wish.data))
-    is_scored = any(direction in ways or _newest(main, direction) for direction in main.directions)
-    return Measuring(tuple(steps), tuple(notes), is_scored)
+    is_scored = any(way in ways or _newest(main, way) for main in mains for way in main.directions)
+    return Measuring(tuple(steps), tuple(notes.values()), tuple(notes), is_scored)
 
 
-def _ways(main: Candidate, others: Sequence[Candidate], wish: Wish, notes: list[str]) -> dict[str, Way]:
+def _ways(main: Candidate, all_runs: Sequence[Candidate], wish: Wish, notes: dict[str, str]) -> dict[str, Way]:
     """By direction that can be scored, whoever lacks the score; why one cannot be made is added to the notes."""
     ways = {}
     for direction in main.directions:
         try:
             if yardstick := _yardstick(main, direction, wish):
-                lacking = [each for each in (main, *others) if _lacks(each, direction, yardstick)]
+                lacking = [each for each in all_runs if _lacks(each, direction, yardstick)]
                 words = _words(main, yardstick) if lacking else ()
                 ways[direction] = Way(lacking, words, str(yardstick.choices[ABSENT]))
         except CgevalError as error:
             if wish.scorer is not None:
                 raise
-            notes.append(f"Not scored, {_title(main, direction)}: {error}")
+            notes[direction] = f"Not scored, {_title(main, direction)}: {error}"
     return ways
 
 

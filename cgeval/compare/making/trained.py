@@ -5,7 +5,7 @@ What was done is told by files alone: run.json, the index of checkpoints, sealed
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,6 @@ def missing_directions(training: Training, split: str) -> tuple[str, ...]:
     """Those that it is yet to translate."""
     there = {image_set.direction for image_set in sealed_sets(training.path, split)}
     return tuple(way for way in training.directions if way not in there)
-
-
-def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A trainer's settings by dotted key, as its --set takes them."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= flat_settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def share_done(path: Path) -> float:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cgeval.compare.comparison import Agreement, Comparison, Difference, Measure, Number, Row, Subject, Table
+from cgeval.compare.comparison import Comparison, Difference, Measure, Number, Row, Subject, Table
 from cgeval.records import Record
+from cgeval.runs import Run
 
 if TYPE_CHECKING:
     import pandas
@@ -89,7 +90,6 @@ def as_json(comparison: Comparison) -> str:
         "main": comparison.main,
         "subjects": [_subject(subject) for subject in comparison.subjects],
         "tables": [_table(table) for table in comparison.tables],
-        "agreements": [_agreement(agreement) for agreement in comparison.agreements],
         "notes": list(comparison.notes),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
@@ -167,9 +167,14 @@ def _subject(subject: Subject) -> Line:
     return {
         "label": subject.label,
         "kind": subject.kind,
-        "run": {"path": subject.run.path, **vars(subject.run.info)},
+        "run": _run(subject.run),
+        "elsewhere": {direction: _run(run) for direction, run in subject.elsewhere.items()},
         "image_sets": {direction: vars(image_set) for direction, image_set in subject.sets.items()},
     }
+
+
+def _run(run: Run) -> Line:
+    return {"path": run.path, **vars(run.info)}
 
 
 def _table(table: Table) -> Line:
@@ -192,16 +197,6 @@ def _row(row: Row) -> Line:
             {"group": place, "metric": metric, **vars(cell)} for (place, metric), cell in row.differences.items()
         ],
     }
-
-
-def _agreement(agreement: Agreement) -> Line:
-    """The points behind the coefficients, which stand in a table too."""
-    coefficients = {"rho": agreement.rho, "tau": agreement.tau}
-    return (
-        vars(agreement)
-        | {"study": vars(agreement.study), "points": [vars(point) for point in agreement.points]}
-        | {name: vars(found) if found else None for name, found in coefficients.items()}
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -167,8 +167,9 @@ def _ceiling(comparison: Comparison, main: Row, place: int) -> _Ceiling | None:
     record = next((each for each in records if _by_class_of(each)), None)
     if record is None or subject is None:
         return None
+    way = comparison.tables[0].groups[place].direction
     try:
-        found = read_matrices(subject.run.path, record)
+        found = read_matrices((subject.run_of(way) if way else subject.run).path, record)
     except RecordError:  # a run may be copied without them; the bars need only the records
         return None
     matrices = next((found[name] for name in CEILINGS if name in found), None)

@@ -1,6 +1,7 @@
 """A run's log.jsonl goes in; small curves of its losses come out, thinned, related losses in one panel.
 
-The log is the trainer's (docs/run-directory.md). A run that has none, such as one that was adopted, has no curves.
+The log is the trainer's (docs/run-directory.md). A run that has none, such as one that was adopted, has no curves. Two
+runs of one method, one for each direction, share their panels.
 """
 
 import json
@@ -35,6 +36,7 @@ OWNERS = {
     "disc_a": "judges {a}",
     "disc_b": "judges {b}",
 }
+OF_WAY = {"AtoB": "gan_ab", "BtoA": "gan_ba"}  # what a loss is called that says which way
 OF_GEN_BA = frozenset({"gan_ba", "cycle_b", "identity_a", "disc_a"})  # drawn as the second of two
 
 Points = list[tuple[float, float]]
@@ -63,7 +65,10 @@ class LossPanel:
 
 @dataclass(frozen=True)
 class RunLosses:
-    """The curves of one run. steps: ticks of the x axis; rows: of its log; per_point: rows that a point stands for."""
+    """The curves of a method's run or two. steps: ticks of the x axis; rows: of the longer log.
+
+    per_point: rows that a point stands for.
+    """
 
     label: str
     panels: tuple[LossPanel, ...]
@@ -73,16 +78,25 @@ class RunLosses:
 
 
 @dataclass(frozen=True)
-class _Log:
-    """A log as it is shown. series: points by loss; last: its last step; rows: how many the file has."""
+class _Loss:
+    """A name in the log, what it belongs to, and whether it is the first or the second of two."""
 
-    subject: Subject
-    series: Mapping[str, Points]
+    key: str
+    owner: str
+    series: int
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A log as it is shown, or two. series: points by loss; last: the last step; rows: how many the longer file has."""
+
+    label: str
+    series: Mapping[_Loss, Points]
     last: float
     rows: int
 
-    def of(self, panel: str) -> dict[str, Points]:
-        return {key: points for key, points in self.series.items() if _panel_of(key) == panel}
+    def of(self, panel: str) -> dict[_Loss, Points]:
+        return {loss: points for loss, points in self.series.items() if _panel_of(loss.key) == panel}
 
 
 def loss_curves(comparison: Comparison) -> list[RunLosses]:
@@ -90,15 +104,15 @@ def loss_curves(comparison: Comparison) -> list[RunLosses]:
     found = [log for log in map(_log, _each_run(comparison.subjects)) if log.series]
     values: dict[str, list[float]] = {}
     for log in found:
-        for key, points in log.series.items():
-            values.setdefault(_panel_of(key), []).extend(y for _, y in points)
+        for loss, points in log.series.items():
+            values.setdefault(_panel_of(loss.key), []).extend(y for _, y in points)
     order = [*(panel for panel in PANELS if panel in values), *(panel for panel in values if panel not in PANELS)]
     axes = {panel: fitting_axis(values[panel]) for panel in order}
     return [_drawn(log, axes) for log in found]
 
 
 def _each_run(subjects: Sequence[Subject]) -> Iterable[Subject]:
-    """One subject of each run: the styles of a run have no logs of their own."""
+    """One subject of each run, or two that belong together: the styles of a run have no logs of their own."""
     first: dict[Any, Subject] = {}
     for subject in subjects:
         first.setdefault(subject.run.path.resolve(), subject)
@@ -106,10 +120,22 @@ def _each_run(subjects: Sequence[Subject]) -> Iterable[Subject]:
 
 
 def _log(subject: Subject) -> _Log:
-    rows, count = _read(subject.run)
-    keys = dict.fromkeys(key for row in rows for key in row if key not in NO_LOSSES)
-    series = {key: points for key in keys if (points := _thinned(rows, key))}
-    return _Log(subject, series, max((row["step"] for row in rows), default=0), count)
+    series: dict[_Loss, Points] = {}
+    last, most = 0, 0
+    for part in subject.by_run():
+        rows, count = _read(part.run)
+        keys = dict.fromkeys(key for row in rows for key in row if key not in NO_LOSSES)
+        of_part = {key: points for key in keys if (points := _thinned(rows, key))}
+        series |= {_loss(key, part, is_half=bool(subject.elsewhere)): points for key, points in of_part.items()}
+        last, most = max(last, *(row["step"] for row in rows), 0), max(most, count)
+    return _Log(subject.label, series, last, most)
+
+
+def _loss(key: str, part: Subject, *, is_half: bool) -> _Loss:
+    """Of a run that is half of its subject, every loss is its direction's."""
+    ways = OF_WAY[next(iter(part.sets))] if is_half else None
+    owner = OWNERS.get(key, OWNERS[ways] if ways else "")
+    return _Loss(key, _named(owner, part), 2 if (ways or key) in OF_GEN_BA else 1)
 
 
 def _read(run: Run) -> tuple[list[dict[str, Any]], int]:
@@ -156,21 +182,28 @@ def _drawn(log: _Log, axes: Mapping[str, Axis]) -> RunLosses:
     most = max(len(points) for points in log.series.values())
     round_steps = linear_axis([0, across.high], most=4).ticks
     steps = tuple(Tick(100 * across.share(t.value), t.text, t.value) for t in round_steps if t.value <= across.high)
-    return RunLosses(log.subject.label, panels, steps, log.rows, log.rows / most)
+    return RunLosses(log.label, panels, steps, log.rows, log.rows / most)
 
 
 def _panel(panel: str, log: _Log, across: Axis, up: Axis) -> LossPanel:
-    losses = dict(sorted(log.of(panel).items(), key=lambda item: item[0] in OF_GEN_BA))
+    losses = dict(sorted(log.of(panel).items(), key=lambda item: item[0].series))
     curves = tuple(
-        Curve(key, _owner(key, log.subject), 2 if key in OF_GEN_BA else 1, curve(points, across, up))
-        for key, points in losses.items()
+        Curve(loss.key, loss.owner, loss.series, curve(points, across, up)) for loss, points in losses.items()
     )
-    told = (f"{key} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for key, points in losses.items())
+    names = _told_apart(list(losses))
+    told = (f"{names[loss]} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for loss, points in losses.items())
     ticks = tuple(Tick(100 * (1 - up.share(tick.value)), tick.text, tick.value) for tick in up.ticks)
     return LossPanel(PANELS.get(panel, panel), curves, ticks, up.is_log, "; ".join(told))
 
 
-def _owner(key: str, subject: Subject) -> str:
+def _told_apart(losses: Sequence[_Loss]) -> dict[_Loss, str]:
+    """Their names; where two have the same, with what they belong to."""
+    keys = [loss.key for loss in losses]
+    return {loss: loss.key if keys.count(loss.key) == 1 else f"{loss.key} ({loss.owner})" for loss in losses}
+
+
+def _named(owner: str, subject: Subject) -> str:
+    """With the domains by name."""
     domains = subject.run.info.dataset.get("domains")
     a, b = (str(domains.get(name, name)) if isinstance(domains, Mapping) else name for name in ("A", "B"))
-    return OWNERS.get(key, "").format(a=a, b=b)
+    return owner.format(a=a, b=b)

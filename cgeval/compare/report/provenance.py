@@ -13,9 +13,10 @@ from typing import Any
 from cgeval.compare.comparison import Comparison, Number, Row, Subject, Table
 from cgeval.compare.renderers.wording import columns, metric_words, number_words, one_line
 from cgeval.compare.report.explain import Source, method_source
+from cgeval.compare.settings import flat_settings
 from cgeval.metrics.bootstrap import RESAMPLES
 from cgeval.records import Record
-from cgeval.runs import ImageSet, Run
+from cgeval.runs import ImageSet, Run, direction_words
 
 SHORT = {"AtoB": "ab", "BtoA": "ba"}
 USUAL_SPLIT, USUAL_CONVENTION, USUAL_SEED = "test", "cityscapes", 0
@@ -67,14 +68,16 @@ class Made:
 
 
 def how_it_was_made(comparison: Comparison) -> list[Made]:
-    """One entry for each subject, in their order."""
-    return [_made(comparison, subject) for subject in comparison.subjects]
+    """One entry for each run of each subject, in their order; where a subject has two, with the direction in words."""
+    return [
+        _made(comparison, part, _label(subject, part)) for subject in comparison.subjects for part in subject.by_run()
+    ]
 
 
-def _made(comparison: Comparison, subject: Subject) -> Made:
+def _made(comparison: Comparison, subject: Subject, label: str) -> Made:
     run = subject.run
     return Made(
-        label=one_line(subject.label),
+        label=one_line(label),
         method=run.info.method,
         source=method_source(run.info.method),
         facts=tuple(_run_facts(subject)),
@@ -82,6 +85,12 @@ def _made(comparison: Comparison, subject: Subject) -> Made:
         batches=tuple(_batches(comparison, subject)),
         settings=tuple(_flat(run.info.settings)),
     )
+
+
+def _label(subject: Subject, part: Subject) -> str:
+    """With the direction of the part where another run has the other."""
+    ways = [direction_words(part.run.info.dataset, way) for way in part.sets] if subject.elsewhere else []
+    return ", ".join([subject.label, *(words.replace(" -> ", " → ") for words in ways)])
 
 
 def _run_facts(subject: Subject) -> list[Fact]:
@@ -175,8 +184,9 @@ def _batches(comparison: Comparison, subject: Subject) -> list[Batch]:
         for table in comparison.tables
         for row in table.rows
         if row.label == subject.label and row.kind != "published"
-        for place in range(len(table.groups))
-        if any(key[0] == place and number.record for key, number in row.numbers.items())
+        for place, group in enumerate(table.groups)
+        if group.direction in subject.sets
+        and any(key[0] == place and number.record for key, number in row.numbers.items())
     ]
 
 
@@ -283,13 +293,7 @@ def _time(text: str) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if len(text) == 20 and text.endswith("Z") else text
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """By dotted key."""
-    found = []
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{key}.")
-        else:
-            text = one_line(str(value))
-            found.append((f"{prefix}{key}", text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} …"))
-    return found
+    texts = {key: one_line(str(value)) for key, value in flat_settings(settings).items()}
+    return [(key, text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} …") for key, text in texts.items()]

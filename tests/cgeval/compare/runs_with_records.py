@@ -44,15 +44,16 @@ class Town:
 
 
 def a_town(folder: Path, ids: Sequence[str] = IDS) -> Town:
-    """A dataset and every kind of run on it, scored both ways (pix2pix and Gatys only labels -> photo)."""
+    """A dataset and every kind of run on it, scored both ways (pix2pix by two runs, Gatys only labels -> photo)."""
     dataset, runs = write_streets(folder / "streets", ids), folder / "runs"
     main = a_run(runs / "streets", "cyclegan", ids=ids, dataset=dataset)
     pix2pix = a_run(runs / "pix2pix", "pix2pix", ids=ids, dataset=dataset, directions=("AtoB",))
+    back = a_run(runs / "pix2pix-BtoA", "pix2pix", ids=ids, dataset=dataset, directions=("BtoA",))
     gatys = a_run(runs / "gatys", "gatys", ids=ids, dataset=dataset, directions=())
     for style in STYLES:
         add_set(gatys, "AtoB", ids, variant=style)
     ablations = [a_run(runs / name, f"cyclegan:{name}", ids=ids, dataset=dataset) for name in ABLATIONS]
-    for run, skill in [(main, 0.6), (pix2pix, 0.8), (gatys, 0.3), *((run, 0.4) for run in ablations)]:
+    for run, skill in [(main, 0.6), (pix2pix, 0.8), (back, 0.8), (gatys, 0.3), *((run, 0.4) for run in ablations)]:
         for image_set in run.image_sets():
             score(run, image_set.name, skill=skill, sanity=run is main)
         write_log(run)

@@ -41,11 +41,12 @@ def train(words: Sequence[str]) -> None:
     """A run of pix2pix, or of CycleGAN's objective that is named, with a checkpoint of its last epoch."""
     path, changes = Path(words[1]), dict(word.split("=") for word in words if "=" in word)
     objective = changes.get("objective.name", "full")
-    translator = "pix2pix" if words[0].startswith("pix2pix") else "cyclegan"
+    translator = "pix2pix" if "pix2pix" in words[0] else "cyclegan"
     method = translator if objective == "full" else f"{translator}:{objective}"
     if "--resume" not in words:
         a_run(path, method, directions=(), dataset=Path(option(words, "--data", "streets")).resolve())
         settings = {"translator": translator, "objective": {"name": objective}, "optimiser": {"constant_epochs": 1}}
+        settings["direction"] = changes.get("direction", "AtoB")
         file = path / "run.json"
         producer = {"name": "cyclegan", "version": "1"}
         file.write_text(json.dumps(json.loads(file.read_text()) | {"settings": settings, "producer": producer}))
@@ -56,10 +57,10 @@ def train(words: Sequence[str]) -> None:
 
 
 def translate(words: Sequence[str]) -> None:
-    """pix2pix makes photos alone."""
+    """pix2pix makes the direction that it was trained for."""
     run = Run.open(Path(words[0]))
     ways = {"ab": ["AtoB"], "ba": ["BtoA"]}.get(option(words, "--direction"), ["AtoB", "BtoA"])
-    for way in ["AtoB"] if run.info.method == "pix2pix" else ways:
+    for way in [run.info.settings["direction"]] if run.info.method == "pix2pix" else ways:
         add_set(run, way)
         file = run.path / "images" / f"test_{way}" / "set.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"checkpoint": "step-1.pt"}))

@@ -8,6 +8,7 @@ import pytest
 
 from cgeval.compare.subjects import find_subjects, left_out, other_sets, runs_of_one_dataset
 from cgeval.errors import DataError, RunError
+from cgeval.images import write_png
 from cgeval.runs import Run
 from tests.cgeval.compare.runs_with_records import EARLY, LATE, OTHER_IDS, a_run, add_set, write_streets
 
@@ -134,6 +135,20 @@ def test_a_main_without_a_sealed_set_of_the_split_is_told(tmp_path):
         labels(runs, main=tmp_path / "empty")
     with pytest.raises(RunError, match=r"full holds .* split 'val' \(sealed: test_AtoB, test_BtoA\).*other 1"):
         labels(runs, split="val")
+
+
+def test_a_split_that_the_dataset_does_not_have_is_answered_with_those_it_has(tmp_path):
+    run = a_run(tmp_path / "r", dataset=write_streets(tmp_path / "streets", ["a"]))
+    for split in ("val", "train"):
+        for domain in "AB":
+            (tmp_path / "streets" / f"{split}{domain}").mkdir()
+            write_png(tmp_path / "streets" / f"{split}{domain}" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(
+        RunError, match=r"split 'nonsense' .*: its dataset has no such split, but test, train, val, or say"
+    ):
+        labels([run], split="nonsense")
+    with pytest.raises(RunError, match=r"split 'train' .*: me, which made the run, makes it, or say --split test\.$"):
+        labels([run], split="train")
 
 
 @pytest.mark.parametrize(

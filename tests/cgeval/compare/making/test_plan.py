@@ -186,15 +186,29 @@ def test_baselines_are_made_before_anything_is_measured_and_then_measured_too(pl
     for name in ("test_AtoB", "test_BtoA"):
         score(run, name)
     found = [step.command[1] for step in planned(place, "gatys", "pix2pix").left]
-    assert found == ["gatys", "train", "translate"]  # the scorer of the main run is not at hand: see the note
+    assert found == ["gatys", *["train", "translate"] * 2, "fcn-score"]  # the scorer of the main run is not at hand
     assert len(planned(place, "gatys", "pix2pix").notes) == 1
+    assert planned(place, "gatys", "pix2pix").unscored == ("AtoB",)
+
+
+def test_a_main_row_of_two_runs_decides_for_both_directions(place):
+    dataset = write_streets(place / "streets")
+    for name, way in (("there", "AtoB"), ("back", "BtoA")):
+        score(a_run(Path(f"runs/{name}"), "pix2pix", dataset=dataset, directions=(way,)), f"test_{way}")
+    other = a_run(Path("runs/other"), "CoGAN", dataset=dataset)
+    score(other, "test_AtoB")
+    runs = runs_of_one_dataset((), Path("runs"), None)
+    subjects = find_subjects(runs, "test", Path("runs/there"))
+    like = Likeness(subjects[0].run, tuple(subjects[0].sets.values()), "test", Path("runs"))
+    (step,) = plan_comparison(subjects, (), runs, like, Wish()).left
+    assert step.command[:7] == ("cgeval", "fcn-score", "runs/other", "--split", "test", "--direction", "ba")
 
 
 def test_a_whole_town_needs_nothing(place):
     a_town(place, IDS[:3])
     found = planned(place, "gatys", "pix2pix")
     assert (found.left, found.notes) == ([], ())
-    assert sorted(found.runs) == [Path("runs/gatys"), Path("runs/pix2pix")]
+    assert sorted(found.runs) == [Path(f"runs/{name}") for name in ("gatys", "pix2pix", "pix2pix-BtoA")]
 
 
 # Writing

@@ -33,7 +33,7 @@ def candidate(path: str, **changes: object) -> Candidate:
 
 
 def plan(*others: Candidate, **named: object) -> Measuring:
-    return measuring(candidate("runs/main"), others, "test", Wish(**named))
+    return measuring([candidate("runs/main")], others, "test", Wish(**named))
 
 
 def typed(found: Measuring) -> list[str]:
@@ -187,7 +187,7 @@ def test_another_scorer_of_the_same_name_is_not_taken_for_it():
 
 def test_without_labels_there_is_nothing_to_score():
     plain = {"name": "horses", "label_domain": None, "label_set": None, "paired": False}
-    assert measuring(candidate("runs/main", dataset=plain), [], "test", Wish()) == Measuring(is_scored=False)
+    assert measuring([candidate("runs/main", dataset=plain)], [], "test", Wish()) == Measuring(is_scored=False)
 
 
 def test_what_has_a_score_or_gets_one_is_told_from_what_never_does(place):
@@ -195,16 +195,16 @@ def test_what_has_a_score_or_gets_one_is_told_from_what_never_does(place):
     (place / "scorers" / "camvid" / "scorer.safetensors").unlink()
     assert plan().is_scored  # by its colours
     a_run(Path("runs/photos"), directions=("AtoB",), dataset=place / "streets")
-    assert not measuring(candidate("runs/photos"), [], "test", Wish()).is_scored
+    assert not measuring([candidate("runs/photos")], [], "test", Wish()).is_scored
     score(Run.open(Path("runs/photos")), "test_AtoB")
     assert measuring(
-        candidate("runs/photos"), [Candidate(Path("runs/x"), {}, planned=("AtoB",))], "test", Wish()
+        [candidate("runs/photos")], [Candidate(Path("runs/x"), {}, planned=("AtoB",))], "test", Wish()
     ).is_scored
 
 
 def test_of_unpaired_label_maps_only_labels_to_photo_is_scored():
     facts = candidate("runs/main").dataset | {"paired": False}
-    found = measuring(candidate("runs/main", dataset=facts), [], "test", Wish())
+    found = measuring([candidate("runs/main", dataset=facts)], [], "test", Wish())
     assert typed(found) == [AB.format("main") + " --convention cityscapes"]
 
 
@@ -213,14 +213,14 @@ def test_of_unpaired_label_maps_only_labels_to_photo_is_scored():
 
 def test_who_can_come_back_is_measured_there_and_back():
     scored(Path("runs/main"))
-    found = measuring(candidate("runs/main", is_both_ways=True), [], "test", Wish(data=Path("moved")))
+    found = measuring([candidate("runs/main", is_both_ways=True)], [], "test", Wish(data=Path("moved")))
     assert typed(found) == ["cyclegan reconstruct runs/main --split test --data moved"]
     for name in ("test_AtoB", "test_BtoA"):
         reconstruct(Run.open(Path("runs/main")), name)
-    assert measuring(candidate("runs/main", is_both_ways=True), [], "test", Wish()) == Measuring()
+    assert measuring([candidate("runs/main", is_both_ways=True)], [], "test", Wish()) == Measuring()
     seal_again(Run.open(Path("runs/main")), "test_BtoA")
     scored(Path("runs/main"), ["test_BtoA"])
-    assert len(measuring(candidate("runs/main", is_both_ways=True), [], "test", Wish()).steps) == 1
+    assert len(measuring([candidate("runs/main", is_both_ways=True)], [], "test", Wish()).steps) == 1
 
 
 def test_the_records_are_only_read():

@@ -114,6 +114,24 @@ def test_styles_of_one_run_show_its_log_once(logged):
     assert [run.label for run in loss_curves(twice)] == ["CycleGAN"]
 
 
+def test_two_runs_for_two_directions_share_their_panels(logged):
+    comparison, write = logged
+    write(0, rows(3, disc_b=0.5, gan_ab=1.0, l1=30.0))
+    write(1, rows(6, disc_a=0.4, gan_ba=2.0, l1=20.0))
+    there, back = comparison.subjects
+    sets = dict.fromkeys(("AtoB", "BtoA"), next(iter(there.sets.values())))
+    whole = replace(there, sets=sets, elsewhere={"BtoA": back.run}, label="pix2pix")
+    (run,) = loss_curves(replace(comparison, subjects=(whole,)))
+    assert (run.label, run.rows, run.steps[-1].value) == ("pix2pix", 6, 6)
+    drawn = {panel.title: [(curve.key, curve.owner, curve.series) for curve in panel.curves] for panel in run.panels}
+    assert drawn == {
+        "generators, adversarial": [("gan_ab", "labels → photos", 1), ("gan_ba", "photos → labels", 2)],
+        "L1 distance to the truth": [("l1", "labels → photos", 1), ("l1", "photos → labels", 2)],
+        "discriminators": [("disc_b", "judges photos", 1), ("disc_a", "judges labels", 2)],
+    }
+    assert run.panels[1].text == "l1 (labels → photos) from 30 to 30; l1 (photos → labels) from 20 to 20"
+
+
 def test_one_row_is_enough(logged):
     comparison, write = logged
     write(0, rows(1))

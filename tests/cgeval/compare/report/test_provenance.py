@@ -51,6 +51,24 @@ def remade(tmp_path, method, producer, settings, extra, config=False):
     return made(compared(Run.open(path)))
 
 
+# Two runs in one row
+
+
+def test_of_a_row_of_two_runs_each_says_which_direction_it_has_and_what_it_measured(tmp_path):
+    main = a_run(tmp_path / "main")
+    for name, way in (("there", "AtoB"), ("back", "BtoA")):
+        score(a_run(tmp_path / name, "pix2pix", directions=(way,)), f"test_{way}")
+    for way in ("AtoB", "BtoA"):
+        score(main, f"test_{way}")
+    found = made(compared(main, *(Run.open(tmp_path / name) for name in ("there", "back"))))
+    assert list(found) == ["CycleGAN", "pix2pix, labels → photo", "pix2pix, photo → labels"]
+    for label, name in (("pix2pix, labels → photo", "there"), ("pix2pix, photo → labels", "back")):
+        (batch,) = found[label].batches
+        assert found[label].facts[0].text == str(tmp_path / name)
+        assert batch.title == label.partition(", ")[2].replace("→", "->")
+        assert parsed(batch.command.text)["run_path"] == tmp_path / name
+
+
 # Commands
 
 
