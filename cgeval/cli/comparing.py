@@ -27,6 +27,9 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--study", type=click.Path(path_type=Path), help="A study for the fooling rate; default: all in studies/."
         ),
+        click.option(
+            "--agreement", is_flag=True, help="Whether automatic scores rank methods and images as people do."
+        ),
         click.option("--published", is_flag=True, help="Printed numbers too, in tables of their own."),
         click.option("--scorer", help="Of the FCN score; default: the one that scored the main run last."),
         click.option("--protocol", type=click.Choice(["paper", "scorer-size"]), help="Of the FCN score; likewise."),
@@ -56,6 +59,7 @@ class View:
     pictures: "Pictures"
     study: Path | None
     published: bool
+    agreement: bool = False
 
 
 def view_of(out: Path, options: dict[str, Any]) -> View:
@@ -65,7 +69,7 @@ def view_of(out: Path, options: dict[str, Any]) -> View:
     refuse_output(out)
     ids = _ids(options["rows"]) if options["rows"] is not None else None
     pictures = Pictures(options["examples"], options["seed"], ids)
-    return View(out, options["shown_as"], pictures, options["study"], options["published"])
+    return View(out, options["shown_as"], pictures, options["study"], options["published"], options["agreement"])
 
 
 def show(comparison: "Comparison", view: View) -> None:
@@ -105,14 +109,15 @@ def compared(
         published=view.published,
         dataset=wish.data,
         wanted=Wanted(wish.scorer, wish.protocol, wish.convention),
+        agreement=view.agreement,
         told=told,
     )
     return replace(found, notes=(*notes, *found.notes))
 
 
 def refuse_foreign(subjects: "Sequence[Subject]", split: str, view: View, wish: "Wish") -> None:
-    """Raise DataError, before hours of making, for a study or rows that are of other images than the main run's."""
-    if view.study is not None:
+    """Raise DataError, before hours of making, for a study or rows that are of other images than are compared."""
+    if view.study is not None or view.agreement:
         compared(subjects, split, view, wish)
     known = {row.id for image_set in subjects[0].sets.values() for row in image_set.rows}
     unknown = [name for name in view.pictures.ids or () if name not in known]

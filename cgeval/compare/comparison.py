@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cgeval.metrics import Coefficient
 from cgeval.records import Record
 from cgeval.runs import ImageSet, Run
 
-Kind = Literal["ceiling", "main", "method", "ablation", "sanity", "published"]
+Kind = Literal["ceiling", "main", "method", "ablation", "sanity", "published", "agreement"]
 Direction = Literal["AtoB", "BtoA"]
 
 
@@ -119,11 +120,48 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A method or an image. value: of the automatic number; rate: people's, a fraction; judgements: behind the rate.
+
+    value_ends, rate_ends: of the intervals, None where there is none.
+    """
+
+    label: str
+    value: float
+    rate: float
+    judgements: int
+    value_ends: tuple[float, float] | None = None
+    rate_ends: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far an automatic number puts methods, or the images of one method, into people's order.
+
+    study: the measure of the fooling rate; over: "methods", or the label of the method whose images are the points;
+    name: of the number, as rows call it. rho, tau: above 0 where what the number calls better fools more; None where
+    why says why not. p_value: of rho, over methods only.
+    """
+
+    study: Measure
+    over: str
+    metric: str
+    name: str
+    higher_is_better: bool
+    points: tuple[Point, ...]
+    rho: Coefficient | None = None
+    tau: Coefficient | None = None
+    p_value: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that is known about the runs of one dataset.
 
     dataset: the `dataset` of the main run's run.json; main: label of the row that the others are compared with;
-    tables: the first is the comparison, others hold what was measured otherwise, and what is printed elsewhere;
+    tables: the first is the comparison, others hold what was measured otherwise, how automatic numbers agree with
+    people, and what is printed elsewhere; agreements: what stands in the tables of that, point by point;
     notes: sentences for the reader, such as what is missing and by which command it comes.
     """
 
@@ -134,6 +172,7 @@ class Comparison:
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
     dataset_path: Path | None = None
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def name(self) -> str:

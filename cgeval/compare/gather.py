@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from cgeval.compare.agreement import agreements
+from cgeval.compare.agreement_tables import agreement_notes, agreement_tables
 from cgeval.compare.comparison import Comparison, Subject
 from cgeval.compare.joining import joined_lines
 from cgeval.compare.measures import NEWEST, Measured, Wanted, measured, newest
@@ -37,14 +39,16 @@ def compare(
     published: bool = False,
     dataset: Path | None = None,
     wanted: Wanted = NEWEST,
+    agreement: bool = False,
     told: Collection[str] = (),
 ) -> Comparison:
     """Everything that is known of the subjects, the first of which is the main one.
 
     Fooling rates are those of all studies beside the runs, or of the one named by study, which must be of these images.
     dataset: where it is now, if not where the main run remembers it. wanted: by which of the main run's measures, if
-    not by the newest. told: directions of which somebody else says that they cannot be scored, and why. Raises
-    DataError and RecordError in one sentence.
+    not by the newest. told: directions of which somebody else says that they cannot be scored, and why.
+    agreement: with what automatic numbers and people's answers have in common. Raises DataError and RecordError in one
+    sentence.
     """
     main = subjects[0]
     runs = {run.path: read_records(run.path) for subject in subjects for run in subject.runs}
@@ -53,18 +57,22 @@ def compare(
     first = newest((each for each in found if each.subject is main), wanted)
     name = str(main.run.info.dataset.get("name", "?"))
     made = tables(f"{name}, split {split}", subjects, found, first)
+    agreed = agreements(subjects, found, [each.measure for each in first]) if agreement else []
+    held = [each.table for each in agreement_tables(agreed, subjects)]
     return Comparison(
         dataset=main.run.info.dataset,
         split=split,
         main=main.label,
         subjects=tuple(subjects),
-        tables=(*made, *(published_tables() if published else [])),
+        tables=(*made, *held, *(published_tables() if published else [])),
         notes=(
             *_lacking(subjects, found, wanted, told),
             *_notes(subjects, found, runs | opinions),
             *_if_empty(main, found),
+            *agreement_notes(agreed, subjects),
         ),
         dataset_path=dataset or _remembered(main),
+        agreements=tuple(agreed),
     )
 
 

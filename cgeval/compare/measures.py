@@ -173,10 +173,12 @@ def _speaks_of(record: Record, image_set: ImageSet) -> bool:
 def _kind(record: Record, folder: Path) -> _Kind:
     convention = dict(record.convention)
     per_image = record.extra.get("per_image")
-    if isinstance(per_image, Mapping) and TRUTH not in convention:
+    is_fooling = family(record.protocol) == FOOLING
+    # Each arm of a study shows images of its own, which set no two methods apart.
+    if isinstance(per_image, Mapping) and TRUTH not in convention and not is_fooling:
         ids = "\n".join(sorted(per_image))
         convention[IMAGES] = hashlib.sha256(ids.encode()).hexdigest()[:DIGEST_LETTERS]
-    if family(record.protocol) == FOOLING:
+    if is_fooling:
         convention |= _study(record, folder.resolve())
     said = json.dumps(convention, sort_keys=True)
     return _Kind(record.protocol, said, record.n, _size(record), record.metric not in LOWER_IS_BETTER)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cgeval.compare.comparison import Comparison, Difference, Measure, Number, Row, Subject, Table
+from cgeval.compare.comparison import Agreement, Comparison, Difference, Measure, Number, Row, Subject, Table
 from cgeval.records import Record
 from cgeval.runs import Run
 
@@ -90,6 +90,7 @@ def as_json(comparison: Comparison) -> str:
         "main": comparison.main,
         "subjects": [_subject(subject) for subject in comparison.subjects],
         "tables": [_table(table) for table in comparison.tables],
+        "agreements": [_agreement(agreement) for agreement in comparison.agreements],
         "notes": list(comparison.notes),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
@@ -197,6 +198,16 @@ def _row(row: Row) -> Line:
             {"group": place, "metric": metric, **vars(cell)} for (place, metric), cell in row.differences.items()
         ],
     }
+
+
+def _agreement(agreement: Agreement) -> Line:
+    """The points behind the coefficients, which stand in a table too."""
+    coefficients = {"rho": agreement.rho, "tau": agreement.tau}
+    return (
+        vars(agreement)
+        | {"study": vars(agreement.study), "points": [vars(point) for point in agreement.points]}
+        | {name: vars(found) if found else None for name, found in coefficients.items()}
+    )
 
 
 def _plain(value: Any) -> Any:
