@@ -6,6 +6,7 @@ from cgeval.console import LazyGroup, run
 
 COMMANDS = {
     "check": "study_server.cli.check:check",
+    "plan": "study_server.cli.plan:plan",
     "build": "study_server.cli.build:build",
     "serve": "study_server.cli.serve:serve",
     "prereg": "study_server.cli.prereg:prereg",
