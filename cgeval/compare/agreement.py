@@ -10,6 +10,7 @@ distribution. Over images: whether what the number says of a method's single ima
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from cgeval.records import Record
 RATE = "fooling_rate"
 OVER_METHODS = "methods"
 PRESET = "preset"
-NORMAL_HALF = 1.959964  # standard deviations from the middle to the end of a 95 % interval
+LEVEL = 0.95  # of an interval whose record says no other
 SEED = 0
 
 Values = NDArray[np.float64]
@@ -201,8 +202,13 @@ def _from_interval(record: Record, label: str) -> Values:
         return np.full(RESAMPLES, record.value)
     away = _rng(label, record.metric).standard_normal(RESAMPLES)
     half = np.where(away > 0, record.high - record.value, record.value - record.low)
-    drawn: Values = record.value + away * half / NORMAL_HALF
+    drawn: Values = record.value + away * half / NormalDist().inv_cdf((1 + _level(record)) / 2)
     return drawn
+
+
+def _level(record: Record) -> float:
+    level = record.convention.get("level")
+    return level if isinstance(level, float) and 0 < level < 1 else LEVEL
 
 
 def _rng(*words: str) -> np.random.Generator:

@@ -82,7 +82,8 @@ def _title(study: Measure) -> str:
 def _measure(study: Measure, title: str, metrics: tuple[str, ...], n: int, facts: dict[str, str]) -> Measure:
     kept = {key: study.convention[key] for key in (STUDY, STUDY_ID, STUDY_IN, PRESET) if key in study.convention}
     held = {"held against": study.metrics[0], "people's protocol": study.protocol} | kept
-    return Measure(title, PROTOCOL, study.direction, metrics, n, held, None, facts={"agreement": SIGN} | facts)
+    people = {"people": told} if (told := study.facts.get("intervals")) else {}
+    return Measure(title, PROTOCOL, study.direction, metrics, n, held, None, facts={"agreement": SIGN} | facts | people)
 
 
 def _of_methods(study: Measure, agreed: Sequence[Agreement]) -> Table:

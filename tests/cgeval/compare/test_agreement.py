@@ -110,6 +110,31 @@ def test_without_participants_rates_are_drawn_from_their_intervals(tmp_path):
     assert (sure.low, sure.high) == pytest.approx((1, 1))
 
 
+def test_what_a_study_says_of_its_people_stands_beside_their_agreement(own):
+    study = own / "studies" / "streets"
+    told = "Korn-Graubard over participants, 95 %; simulated participants"
+    append_records(study, [replace(each, interval=told) for each in read_records(study)])
+    tables = [table for table in compared(own).tables if is_agreement(table)]
+    assert len(tables) == 2
+    assert {group.facts["people"] for table in tables for group in table.groups} == {told}
+
+
+def test_an_interval_of_another_level_is_drawn_from_as_such(own):
+    """The same ends are nearer to the middle, in standard deviations, where they hold less."""
+    study = own / "studies" / "streets"
+    lows = []
+    for level in (0.999, 0.5):
+        records = [
+            replace(each, low=each.value - 0.1, high=each.value + 0.1, convention=each.convention | {"level": level})
+            for each in read_records(study)[:4]
+        ]
+        bare = [replace(each, extra={"study": each.extra["study"], "preset": level}) for each in records]
+        append_records(study, bare)
+        found = [each for each in compared(own).agreements if (each.over, each.metric) == (OVER_METHODS, "class_iou")]
+        lows += [each.rho.low for each in found if each.study.convention.get("level") == level]
+    assert lows[1] < lows[0]
+
+
 def test_people_who_are_all_alike_are_no_certainty(own):
     """Of participants of one rate each draw is the same; the study's own interval knows better."""
     study = own / "studies" / "streets"
