@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from cgeval.errors import OutputError
+
 TIMEOUT_S = 60.0
 
 
@@ -85,7 +87,10 @@ def attend(
     ended: Callable[[], object] = lambda: None,
     limit_s: float = float("inf"),
 ) -> Measured:
-    """Let so many take part at once, until all have, or for so long; ended: called after each participant."""
+    """Let so many take part at once, until all have, or for so long; ended: called after each participant.
+
+    Raises OutputError where the server does not answer for a minute.
+    """
     measured, waiting = Measured(), iter(participants)
     with selectors.DefaultSelector() as ready:
         crowd = _Crowd(ready, measured, (host, port), waiting, ended)
@@ -117,7 +122,6 @@ class _Crowd:
         if participant is None:
             return
         self.live += 1
-        self.count += 1
         caller = _Caller(participant, self.address)
         self._think(caller, next(participant))
 
@@ -131,15 +135,13 @@ class _Crowd:
             for key, _ in found:
                 self._hear(key.data)
             if not found and not self.thinking and self.live:
-                raise TimeoutError(f"the server has not answered for {TIMEOUT_S:.0f} s")
+                raise OutputError(f"the server has not answered for {TIMEOUT_S:.0f} s: let fewer people come at once.")
 
     def _think(self, caller: _Caller, request: Request) -> None:
+        """It is asked from `run` in any case, or a server that is gone would be asked ever deeper."""
         caller.asked = request
-        if request.after_s <= 0:
-            self._ask(caller)
-        else:
-            self.count += 1
-            heapq.heappush(self.thinking, (time.perf_counter() + request.after_s, self.count, caller))
+        self.count += 1
+        heapq.heappush(self.thinking, (time.perf_counter() + max(0.0, request.after_s), self.count, caller))
 
     def _ask(self, caller: _Caller) -> None:
         assert caller.asked is not None

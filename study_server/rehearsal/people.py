@@ -7,13 +7,13 @@ fooled as often as is wanted, each a little differently (a beta distribution who
 import hashlib
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from study_server.config import StudyConfig
 from study_server.manifest import Manifest, Side
-from study_server.rehearsal.client import Participant, Request
+from study_server.rehearsal.client import Participant, Reply, Request
 from study_server.sessions.platforms import MTURK_HOSTS, sign
 
 ACKNOWLEDGED = 200
@@ -76,74 +76,81 @@ def queries(config: StudyConfig, link_key: bytes, study_id: str, seed: int, numb
     return {}
 
 
+class _RefusedError(Exception):
+    """The server did not grant what was asked."""
+
+
 def take_part(
     config: StudyConfig, truth: Truth, crowd: Crowd, query: Mapping[str, str], seed: int, told: Told
 ) -> Participant:
-    """One person from the first page to the last."""
+    """One person from the first page to the last, or until something is refused."""
     source = random.Random(seed)
-    client = f"page-{seed}"
-    entered = {"query": dict(query), "client": client, "visitor": secrets.token_hex(8), "language": "en"}
-    reply = yield Request("enter", "POST", "/api/enter", entered, after_s=source.uniform(0, crowd.arrive_s))
-    if reply.status != ACKNOWLEDGED:
-        told.refuse(_why(reply))
-        return
-    token = str(reply.json()["token"])
-    shown: dict[str, bytes] = {}
-    for kind, body in (
-        ("consent", {"agreed": True}),
-        ("device", {"width_px": 1280, "height_px": 800, "refresh_hz": 60}),
-    ):
-        reply = yield Request(kind, "POST", f"/api/{kind}", body, token, client)
+    page = _Page(f"page-{seed}")
+    try:
+        entered = {"query": dict(query), "client": page.client, "visitor": secrets.token_hex(8), "language": "en"}
+        reply = yield from page.ask("enter", entered, source.uniform(0, crowd.arrive_s))
+        page.token = reply["token"]
+        yield from page.ask("consent", {"agreed": True})
+        view = yield from page.ask("device", {"width_px": 1280, "height_px": 800, "refresh_hz": 60})
+        for path in view["preload"] if crowd.preload else ():
+            page.shown[path] = yield from page.fetch(path)
+        view = yield from page.ask("ready", {})
+        view = yield from _answer_all(page, view, config, truth, crowd, source, told)
+        if view["state"] == "QUESTIONNAIRE":
+            view = yield from page.ask("questionnaire", {"replies": {"strategy": "simulated"}})
+        told.done += view["state"] == "DONE"
+    except _RefusedError as refused:
+        told.refuse(str(refused))
+
+
+@dataclass
+class _Page:
+    """Where one person is. shown: composites by address."""
+
+    client: str
+    token: str = ""
+    shown: dict[str, bytes] = field(default_factory=dict)
+
+    def ask(self, kind: str, body: Any, after_s: float = 0.0, path: str = "") -> Generator[Request, Reply, Any]:
+        """What the server says. Raises _RefusedError for anything but a yes."""
+        reply = yield Request(kind, "POST", path or f"/api/{kind}", body, self.token, self.client, after_s)
         if reply.status != ACKNOWLEDGED:
-            told.refuse(_why(reply))
-            return
-    view = reply.json()
-    for path in view["preload"] if crowd.preload else ():
-        reply = yield Request("stimulus", "GET", path, None, token, client)
-        shown[path] = reply.body
-    reply = yield Request("ready", "POST", "/api/ready", {}, token, client)
-    view = reply.json()
+            raise _RefusedError(_why(reply))
+        return reply.json()
+
+    def fetch(self, path: str) -> Generator[Request, Reply, bytes]:
+        """An image. Raises _RefusedError."""
+        reply = yield Request("stimulus", "GET", path, None, self.token, self.client)
+        if reply.status != ACKNOWLEDGED:
+            raise _RefusedError(_why(reply))
+        return reply.body
+
+
+def _answer_all(
+    page: _Page, view: Any, config: StudyConfig, truth: Truth, crowd: Crowd, source: random.Random, told: Told
+) -> Generator[Request, Reply, Any]:
+    """All trials, unless the person leaves in the middle; where the session is then."""
     leaves_at = source.randrange(config.length) if source.random() < crowd.drop_out else -1
     susceptible: float | None = None
     while (trial := view.get("trial")) is not None:
         position = trial["position"]
         if position == leaves_at:
             told.left += 1
-            return
-        reply = yield Request(
-            "begin", "POST", f"/api/trials/{position}/begin", {"look": secrets.token_hex(8)}, token, client
-        )
+            return view
+        yield from page.ask("begin", {"look": secrets.token_hex(8)}, path=f"/api/trials/{position}/begin")
         clicked: Side = source.choice(("left", "right"))
-        if trial["stimulus"] in shown:
-            algorithm, kind, real_side = truth.of(shown[trial["stimulus"]])
+        if trial["stimulus"] in page.shown:
+            algorithm, kind, real_side = truth.of(page.shown[trial["stimulus"]])
             if susceptible is None:
                 susceptible = _susceptibility(crowd.fooled.get(algorithm, 0.5), crowd.icc, source)
             clicked = _click(config, kind, real_side, susceptible, source)
-        answer = {
-            "attempt": secrets.token_hex(8),
-            "clicked": clicked,
-            "measurements": _measurements(config, position, source),
-        }
-        reply = yield Request(
-            "answer",
-            "POST",
-            f"/api/trials/{position}/answer",
-            answer,
-            token,
-            client,
-            crowd.think_s * source.uniform(0.5, 1.5),
-        )
-        if reply.status != ACKNOWLEDGED:
-            told.refuse(_why(reply))
-            return
+        measured = _measurements(config, position, source)
+        given = {"attempt": secrets.token_hex(8), "clicked": clicked, "measurements": measured}
+        thinks_s = crowd.think_s * source.uniform(0.5, 1.5)
+        reply = yield from page.ask("answer", given, thinks_s, f"/api/trials/{position}/answer")
         told.answers += 1
-        view = reply.json()["view"]
-    if view["state"] == "QUESTIONNAIRE":
-        reply = yield Request(
-            "questionnaire", "POST", "/api/questionnaire", {"replies": {"strategy": "simulated"}}, token, client
-        )
-        view = reply.json()
-    told.done += view["state"] == "DONE"
+        view = reply["view"]
+    return view
 
 
 def _susceptibility(rate: float, icc: float, source: random.Random) -> float:
@@ -183,7 +190,7 @@ def _measurements(config: StudyConfig, position: int, source: random.Random) -> 
     return told | {"trial_index": position, "refresh_hz": 60.0}
 
 
-def _why(reply: Any) -> str:
+def _why(reply: Reply) -> str:
     try:
         return str(reply.json()["error"])
     except (ValueError, KeyError, TypeError):

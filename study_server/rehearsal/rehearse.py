@@ -164,7 +164,11 @@ def serving(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(server.pid, signal.SIGTERM)
-        server.wait(STOP_S)
+        try:
+            server.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
         server.stdout.close()
 
 
