@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from study_server.config import Exposure
+from study_server.config import Exposure, Layout
 from study_server.manifest import STIMULI, Side
 from study_server.sessions.assignment import lease_from
 from study_server.sessions.identity import digest_of
@@ -24,6 +24,7 @@ from study_server.sessions.view import View, next_view
 from study_server.store.models import LIVE, Answer, Event, Session, Trial
 
 ASKING = ("PRELOADED", "PRACTICE", "MAIN")
+SHOWN: Mapping[Layout, set[str]] = {"sequential": {"left", "right"}, "simultaneous": {"both"}}
 _NAMES = ("id", "public_id", "platform", "client", "state", "arm", "language", "position", "lease_until", "code")
 _OF_SESSION = tuple(getattr(Session, name) for name in _NAMES)
 _OF_TRIAL = tuple(
@@ -160,15 +161,20 @@ def stimulus(study: Study, token: str, client: str, name: str) -> Path:
     return study.folder / STIMULI / study.manifest.by_id[row.pair_id].stimulus(side)
 
 
-def flags_of(exposure: Exposure, looks: int, measurements: Mapping[str, Any]) -> list[str]:
-    """What speaks against a trial: "exposure" missed by more than the tolerance, "hidden", "reloaded", or "unseen"."""
+def flags_of(exposure: Exposure, layout: Layout, looks: int, measurements: Mapping[str, Any]) -> list[str]:
+    """What speaks against a trial: "exposure" missed by more than the tolerance, "hidden", "reloaded", or "unseen".
+
+    An exposure of which the page did not tell how long it was, or not at all, is one that was missed.
+    """
     flags = []
     shown = [_shown_ms(each) for each in _exposures(measurements)]
+    sides = {each.get("side") for each in _exposures(measurements)}
     if looks > 1:
         flags.append("reloaded")
     if not shown:
         flags.append("unseen")
-    if any(ms is None or abs(ms - exposure.shown_ms) > exposure.tolerance_ms for ms in shown):
+    is_whole = not shown or sides == SHOWN[layout]
+    if not is_whole or any(ms is None or abs(ms - exposure.shown_ms) > exposure.tolerance_ms for ms in shown):
         flags.append("exposure")
     if measurements.get("visible") is False:
         flags.append("hidden")
@@ -241,7 +247,7 @@ def _keep(study: Study, found: Connection, now: Now, trial: Asked, given: Given)
         "frames": first.get("frames"),
         "longest_gap_ms": max((each.get("longest_gap_ms") or 0.0 for each in seen), default=None),
         "input": given.measurements.get("input"),
-        "flags": flags_of(study.config.exposure, trial.looks, given.measurements),
+        "flags": flags_of(study.config.exposure, study.config.layout, trial.looks, given.measurements),
         "measurements": dict(given.measurements),
     }
     number = found.execute(_KEEP, values).scalar_one()

@@ -13,7 +13,10 @@ from study_server.sessions.view import View
 
 SEEN: Mapping[str, Any] = {
     "rt_ms": 400.0,
-    "exposures": [{"side": "left", "onset_ms": 0.0, "offset_ms": 100.0, "frames": 6, "longest_gap_ms": 17.0}],
+    "exposures": [
+        {"side": "left", "onset_ms": 0.0, "offset_ms": 100.0, "frames": 6, "longest_gap_ms": 17.0},
+        {"side": "right", "onset_ms": 120.0, "offset_ms": 220.0, "frames": 6, "longest_gap_ms": 17.0},
+    ],
     "visible": True,
     "input": "mouse",
 }

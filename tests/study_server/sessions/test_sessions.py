@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
+from study_server.config import Exposure
 from study_server.sessions import lifecycle, trials
 from study_server.sessions.assignment import seed_of
 from study_server.sessions.drawing import draw
@@ -332,6 +333,22 @@ def test_flags_say_what_speaks_against_a_trial(study):
             ["unseen"],
             [],
         ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "sides", "flags"),
+    [
+        ("sequential", ["left", "right"], []),
+        ("sequential", ["left"], ["exposure"]),
+        ("sequential", ["both"], ["exposure"]),
+        ("sequential", [], ["unseen"]),
+        ("simultaneous", ["both"], []),
+        ("simultaneous", ["left", "right"], ["exposure"]),
+    ],
+)
+def test_an_exposure_of_which_nothing_was_told_is_flagged(layout, sides, flags):
+    told = [{"side": side, "onset_ms": 5.0, "offset_ms": 1005.0} for side in sides]
+    assert trials.flags_of(Exposure(), layout, 1, {"exposures": told}) == flags
 
 
 def test_no_identity_and_no_token_is_kept_as_it_is(study, database_url):

@@ -7,7 +7,10 @@ from typing import Any
 
 SEEN = {
     "rt_ms": 400,
-    "exposures": [{"side": "left", "onset_ms": 0, "offset_ms": 100, "frames": 6, "longest_gap_ms": 17}],
+    "exposures": [
+        {"side": "left", "onset_ms": 0, "offset_ms": 100, "frames": 6, "longest_gap_ms": 17},
+        {"side": "right", "onset_ms": 120, "offset_ms": 220, "frames": 6, "longest_gap_ms": 17},
+    ],
     "visible": True,
     "input": "mouse",
 }
