@@ -63,8 +63,8 @@ def agreements(subjects: Sequence[Subject], found: Sequence[Measured], first: Se
     studies = _studies(found)
     if not studies:
         raise DataError(
-            "--agreement holds automatic scores against people's answers, and no study has judged these images: lay "
-            "the folder of an evaluated study into studies/ beside the folder of the runs, or name it by --study."
+            "--agreement holds automatic scores against people's answers, and no study has judged these images: "
+            "evaluate one by `study-server report`, with its folder in studies/ beside the runs' or named by --study."
         )
     by_subject = {subject.label: subject for subject in subjects}
     automatic = _automatic(found, first, subjects[0].label)

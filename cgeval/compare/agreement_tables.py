@@ -21,7 +21,7 @@ ORDERS = (
     "of rows"
 )
 ALONE = "the number is that of each image alone, whose class scores are over the classes of that image"
-NO_IMAGES = "their records have no per_image; evaluate the study with this version, or look at methods only"
+NO_IMAGES = "their records say nothing by image (per_image); evaluate the study again by `study-server report`"
 
 
 @dataclass(frozen=True)
