@@ -77,7 +77,7 @@ def _compare(folder: Path, say: Callable[[str], None]) -> bool:
     gatys = ("cgeval", "gatys", streets, f"{runs}/streets-gatys", "--weights", "random", "--styles", "0", *GATYS)
     if not _type(gatys):
         return False
-    say("7/7  training pix2pix on the same pictures (about a minute), then comparing all")
+    say("7/7  training pix2pix on the same pictures (about a minute each way), then comparing all")
     compare = ("cgeval", "compare", f"{runs}/streets", "--baselines", "gatys,pix2pix", "--yes", "--out", out)
     return _type(compare)
 
