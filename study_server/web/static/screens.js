@@ -109,9 +109,9 @@ export async function consent(view, values) {
   return { agreed, replies: agreed && old ? { of_age: true } : {} };
 }
 
-/** Age, gender, eyesight; every one may be left out. */
-export async function about() {
-  const [low, high] = [1, 120];
+/** Age, gender, eyesight; every one may be left out. minimum: the age that the consent asks for. */
+export async function about(minimum) {
+  const [low, high] = [Math.max(1, minimum), 120];
   const number = { inputmode: "numeric", autocomplete: "off", maxlength: 3 };
   const age = el("input", { id: "age", "aria-describedby": "age-wrong", ...number });
   const wrong = el("p", { id: "age-wrong", class: "wrong", role: "alert" });
@@ -201,14 +201,15 @@ export async function questionnaire() {
 export function end(view, handed) {
   const state = view.state.toLowerCase();
   const content = [paragraphs(say(`${state}_text`))];
-  if (state === "screened_out") content.push(paragraphs(say("screened_out_larger")));
+  const named = location.search !== ""; // whose session has ended on every device
+  if (state === "screened_out" && !named) content.push(paragraphs(say("screened_out_larger")));
   if (view.code && !handed) content.push(codeBox(view.code));
-  if (state === "done" && handed) content.push(paragraphs(say("done_frame")));
   if (view.redirect) {
     const back = el("a", { class: "button main", href: view.redirect }, say("done_redirect_now"));
     content.push(paragraphs(say("done_redirect"), { class: "quiet" }), el("p", { class: "actions" }, back));
     setTimeout(() => location.assign(view.redirect), AUTO_MS);
-  } else if (state === "done" && !handed) content.push(paragraphs(say("done_close"), { class: "quiet" }));
+  } else if (handed) content.push(paragraphs(say(state === "done" ? "done_frame" : "frame_return")));
+  else content.push(paragraphs(say("done_close"), { class: "quiet" }));
   show(state, say(`${state}_heading`), content);
 }
 

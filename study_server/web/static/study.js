@@ -42,7 +42,6 @@ async function start() {
   setInterval(() => api.alive().catch(failed), ALIVE_MS);
   for (let stuck = 0; ; ) {
     speak(view.language, view.texts);
-    document.title = view.title;
     if (view.preload.length) ahead = view.preload;
     try {
       view = await next(view);
@@ -74,7 +73,7 @@ async function enter(query) {
   return reply.view;
 }
 
-const preview = () => screens.message("preview", say("preview_heading"), [say("preview_text")]);
+const preview = () => screens.message("preview", say("preview_heading"), [say("welcome_text"), say("preview_text")]);
 
 /** The screen of a state; resolves to the view after it. */
 async function next(view) {
@@ -97,7 +96,7 @@ async function agree(view) {
   const trials = view.length.practice + view.length.scored;
   const values = { trials, minutes: minutes(view), contact: view.contact, age: view.ask.age };
   const { agreed, replies } = await screens.consent(view, values);
-  return api.consent(agreed, agreed && view.ask.demographics ? { ...replies, ...(await screens.about()) } : replies);
+  return api.consent(agreed, agreed && view.ask.demographics ? { ...replies, ...(await screens.about(view.ask.age)) } : replies);
 }
 
 async function prepare(view) {
@@ -196,7 +195,7 @@ async function frame(query) {
     });
     const submit = JSON.parse(store.get("submit"));
     if (view?.state === "DONE" && submit) return handIn(submit);
-    if (view && ENDED.includes(view.state)) return screens.end(view, false);
+    if (view && ENDED.includes(view.state)) return screens.end(view, view.state !== "DONE");
   }
 }
 

@@ -93,8 +93,8 @@ export class Stage {
       draw(this.canvases[side], composite, side);
       const kind = side === real_side ? "real" : "fake";
       this.panels[side].classList.add(kind);
-      const yours = side === clicked ? ` (${say("feedback_yours")})` : "";
-      this.captions[side].append(el("b", {}, say(`feedback_is_${kind}`)), yours);
+      const yours = side === clicked && [" ", el("span", {}, say("feedback_yours"))];
+      this.captions[side].append(...[el("b", {}, say(`feedback_is_${kind}`)), yours].flat().filter(Boolean));
     }
     this.question.focus({ preventScroll: true });
     await new Promise((resolve) => setTimeout(resolve, this.view.exposure.feedback_ms));

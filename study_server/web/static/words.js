@@ -3,6 +3,9 @@
 const all = JSON.parse(document.getElementById("words").textContent);
 let current = all[document.documentElement.lang] ?? Object.values(all)[0];
 
+const top = document.getElementById("top");
+const title = document.title;
+
 export const languages = Object.keys(all);
 
 /** What a language calls itself. */
@@ -18,6 +21,7 @@ export function likely() {
 export function speak(language, overrides = {}) {
   current = { ...(all[language] ?? current), ...overrides };
   document.documentElement.lang = language;
+  document.title = top.textContent = say("title", { title });
 }
 
 /** The text of a key, its {braces} filled in. */

@@ -50,7 +50,8 @@ def visit(browser) -> Iterator[Callable[..., Visitor]]:
     for context in contexts:
         context.close()
     assert errors == []
-    own = ("http://127.0.0.1:", "blob:http://127.0.0.1:", "https://workersandbox.mturk.com/")
+    platforms = ("https://workersandbox.mturk.com/", "https://app.prolific.com/")
+    own = ("http://127.0.0.1:", "blob:http://127.0.0.1:", *platforms)
     assert [url for url in asked if not url.startswith(own)] == []
 
 

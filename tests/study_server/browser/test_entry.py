@@ -37,12 +37,38 @@ def test_chinese_is_chinese_throughout(study, visit):
     assert visitor.page.get_by_role("heading", level=1).inner_text() == words("zh")["consent_heading"]
 
 
+def test_a_study_may_be_called_otherwise_in_chinese(study, visit):
+    served = study(about={"title": "Which zebra?"}, texts={"zh": {"title": "哪匹斑马？"}})
+    visitor = visit(locale="zh-CN")
+    visitor.page.goto(served.url)
+    visitor.on("welcome")
+    assert visitor.page.get_by_role("banner").inner_text() == visitor.page.title() == "哪匹斑马？"
+    visitor.page.get_by_role("button", name=WORDS["language"]).click()
+    visitor.on("consent")
+    assert visitor.page.get_by_role("banner").inner_text() == visitor.page.title() == "Which zebra?"
+
+
 def test_one_language_needs_no_choice(study, visit):
     served = study(about={"languages": ["zh"]})
     visitor = visit()
     visitor.page.goto(served.url)
     visitor.page.get_by_role("button", name=words("zh")["welcome_start"]).click()
     visitor.on("consent")
+
+
+def test_an_age_below_the_one_that_was_agreed_to_is_taken_for_a_slip(study, visit):
+    served = study(participants={"demographics": True, "minimum_age": 18})
+    visitor = visit()
+    visitor.enter(served.url)
+    visitor.consent()
+    visitor.on("about")
+    visitor.page.get_by_label(WORDS["about_age"]).fill("3")
+    visitor.press("go_on")
+    told = visitor.page.get_by_role("alert").inner_text()
+    assert told == WORDS["about_age_wrong"].format(low=18, high=120)
+    visitor.page.get_by_label(WORDS["about_age"]).fill("33")
+    visitor.press("go_on")
+    visitor.on("instructions")
 
 
 def test_the_page_without_script_says_what_it_needs(study, visit):
@@ -124,6 +150,7 @@ def test_a_preview_shows_that_it_is_one_and_stores_nothing(study, visit, query):
     visitor = visit()
     visitor.enter(served.url + query)
     visitor.on("preview")
+    assert visitor.page.get_by_text(WORDS["welcome_text"]).is_visible()  # what it is about
     assert served.codes() == []
 
 
