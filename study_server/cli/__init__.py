@@ -14,6 +14,7 @@ COMMANDS = {
     "links": "study_server.cli.operate:links",
     "status": "study_server.cli.operate:status",
     "export": "study_server.cli.operate:export",
+    "import-amt": "study_server.cli.exchange:import_amt",
     "backup": "study_server.cli.operate:backup",
     "purge-ids": "study_server.cli.operate:purge_ids",
     "password": "study_server.cli.operate:password",

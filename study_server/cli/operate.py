@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from study_server.sessions.study import Study
 
 SHORTEST, LONGEST = 8, 256  # characters of a password
+OTHER_FORMS = ("amt", "jspsych", "lme4")  # of `exchange`
 at = click.argument("study", type=click.Path(path_type=Path))
 url = click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address, if the study is there.")
 
@@ -83,28 +84,47 @@ def _rate(rates: dict[str, tuple[float, int]], arm: str) -> str:
 @at
 @url
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the tables.")
-@click.option("--format", "wanted", type=click.Choice(["csv", "jsonl", "all"]), default="all", show_default=True)
+@click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(["csv", "jsonl", "all", *OTHER_FORMS]),
+    default="all",
+    show_default=True,
+    help="all: csv and jsonl; amt, jspsych, lme4: for other programs.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 def export(study: Path, database_url: str | None, out: Path, wanted: str, overwrite: bool) -> None:
     """Write sessions, trials and events as tables, with a codebook. The study may be running.
 
     Before all arms are complete that is written down: the tables tell who was fooled.
     """
+    from study_server.exchange.export import export_imported, export_study, is_import
     from study_server.operating.export import FORMATS
     from study_server.operating.export import export as export_tables
     from study_server.operating.status import read_status, write_down_look
     from study_server.sessions.study import stamp
 
-    formats = FORMATS if wanted == "all" else (wanted,)
+    formats, told = FORMATS if wanted == "all" else (wanted,), list[str]()
+    if is_import(study):
+        files, told = export_imported(study, out, wanted, overwrite=overwrite)
+        _tell(files, told)
+        return
     with _opened(study, database_url) as opened:
         now = stamp(opened.clock())
-        files = export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite)
+        if wanted in OTHER_FORMS:
+            files, told = export_study(opened, database_url, out, wanted, overwrite=overwrite)
+        else:
+            files = export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite)
         with opened.database.read() as found:
             is_complete = read_status(found, opened.manifest, opened.config, now).is_complete
         if not is_complete:
             write_down_look(opened.database, "exported", now)
-    for file in files:
-        click.echo(file)
+    _tell(files, told)
+
+
+def _tell(files: list[Path], told: list[str]) -> None:
+    for line in (*files, *told):
+        click.echo(line)
 
 
 @click.command()

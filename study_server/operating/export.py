@@ -6,9 +6,11 @@ empty, and it is not counted as any answer.
 
 import csv
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from study_server.store.models import Answer, Event, Session, Trial
 FORMATS = ("csv", "jsonl")
 AT_ONCE = 1000  # rows
 FILES = {f"{table}.{kind}" for table in CODEBOOK for kind in FORMATS} | {"codebook.md", "codebook.json"}
+OTHER_FORMS = re.compile(r"amt\.csv|lme4\.(csv|R)|jspsych-\w+\.json")  # files of `exchange`
 
 
 def export(
@@ -34,6 +37,14 @@ def export(
 
     overwrite: an export that is there already goes once the new one is whole; anything else never does.
     """
+    with made_or_replaced(out, overwrite) as work:
+        write_tables(database, manifest, work, formats)
+    return sorted(out.iterdir())
+
+
+@contextmanager
+def made_or_replaced(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `out` when the block ends well; raises OutputError as `export`."""
     _refuse_place(out, overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -41,13 +52,12 @@ def export(
     except OSError as error:
         raise OutputError(f"{out.parent} cannot be written into ({error.strerror}): name another --out.") from None
     try:
-        write_tables(database, manifest, work, formats)
+        yield work
         _put_in_place(work, out)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror}): name another --out.") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return sorted(out.iterdir())
 
 
 def _refuse_place(out: Path, overwrite: bool) -> None:
@@ -55,8 +65,12 @@ def _refuse_place(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"{out} is there already: name a new folder, or add --overwrite.")
-    if out.is_symlink() or not out.is_dir() or not {file.name for file in out.iterdir()} <= FILES:
+    if out.is_symlink() or not out.is_dir() or not all(_is_export(file.name) for file in out.iterdir()):
         raise OutputError(f"{out} is there already and is more than an export, so it stays: name a new folder.")
+
+
+def _is_export(name: str) -> bool:
+    return name in FILES or OTHER_FORMS.fullmatch(name) is not None
 
 
 def _put_in_place(work: Path, out: Path) -> None:
