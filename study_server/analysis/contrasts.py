@@ -13,6 +13,7 @@ from study_server.analysis.intervals import LEVEL, t_quantile
 
 PERMUTATIONS = 9_999
 CLOSE = 1e-9  # what rounding makes of equal numbers
+LARGEST = 1e12  # of a statistic, beyond any with an error of at least CLOSE; scipy takes an infinite one for none
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _welch(ours: NDArray[np.float64], theirs: NDArray[np.float64], axis: int = -
 
 
 def _ratio(difference: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of difference and standard error; 0 for no difference, infinite where nobody differs within the arms."""
+    """Of difference and standard error; 0 for no difference, -+ LARGEST where nobody differs within the arms."""
     error = np.where(variance < CLOSE**2, 0.0, np.sqrt(variance))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.abs(difference) < CLOSE, 0.0, difference / error)
+        return np.clip(np.where(np.abs(difference) < CLOSE, 0.0, difference / error), -LARGEST, LARGEST)

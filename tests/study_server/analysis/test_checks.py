@@ -127,6 +127,9 @@ def test_a_large_one_agrees_with_scipys(seed):
 def test_the_least_p_of_a_random_test_is_never_0():
     assert permutation_test(np.full(30, 0.1), np.full(30, 0.9)) == pytest.approx(2 / 10_000)
     assert permutation_test(np.full(30, 0.1), np.full(30, 0.1)) == 1
+    assert permutation_test(np.zeros(2), np.ones(2)) == pytest.approx(
+        2 / 6
+    )  # every deal, of which two are as far apart
 
 
 def test_one_participant_has_a_difference_without_a_test():
