@@ -7,6 +7,7 @@ import numpy as np
 from study_server.analysis.analysis import Analysis, Arm, Choices, Estimate
 from study_server.analysis.twoway import FEW_IMAGES
 from study_server.judged import Judged
+from study_server.manifest import SIMULATED
 from study_server.reporting.page_words import NBSP, chance, compared, count, day, level, listed, percent, span
 from study_server.reporting.report import Report
 
@@ -42,14 +43,19 @@ def protocol(judged: Judged) -> str:
 
 def cautions(report: Report) -> list[str]:
     """What may make the numbers worth less than they seem; the gravest first."""
-    return [*_unfinished(report), *_looks(report.judged), *_deviations(report), *_of_arms(report)]
+    return [
+        *_simulated(report.judged),
+        *_unfinished(report),
+        *_tells(report.judged),
+        *_looks(report.judged),
+        *_deviations(report),
+        *_of_arms(report),
+    ]
 
 
 def notes(report: Report) -> list[str]:
     """What a reader should know, and nobody need worry about."""
-    judged = report.judged
-    accepted = judged.manifest.warnings if judged.manifest else ()
-    return [*_excluded(report), *judged.notes, *(f"Accepted when the study was built: {each}" for each in accepted)]
+    return [*_excluded(report), *report.judged.notes]
 
 
 def of_images(analysis: Analysis) -> str:
@@ -104,6 +110,18 @@ def _equivalent(found: Estimate, choices: Choices) -> str:
     return (
         f"That is {'' if is_within else 'not shown to be '}{margin} (TOST, {chance('p', found.equivalence.p_value)})."
     )
+
+
+def _simulated(judged: Judged) -> Iterator[str]:
+    if judged.manifest is not None and judged.manifest.is_simulated:
+        yield "The participants are simulated: no people answered, and these numbers say nothing of any algorithm."
+
+
+def _tells(judged: Judged) -> Iterator[str]:
+    """What might give the answer away, and was accepted."""
+    for each in judged.manifest.warnings if judged.manifest else ():
+        if each != SIMULATED:
+            yield f"When the study was built, this was accepted: {each}"
 
 
 def _unfinished(report: Report) -> Iterator[str]:

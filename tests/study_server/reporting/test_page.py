@@ -9,6 +9,7 @@ from cgeval.errors import OutputError
 from study_server.analysis.exclusions import Rules
 from study_server.analysis.judgements import judgements_of
 from study_server.judged import Judged
+from study_server.manifest import SIMULATED
 from study_server.reporting.page import write_page
 from study_server.reporting.report import Report
 from tests.study_server.reporting.simulated import Parsed, imported, judged_of, report_of
@@ -136,6 +137,15 @@ def test_what_to_be_careful_about_is_said(judged: Judged, tmp_path: Path) -> Non
     assert "seen 2 times before all algorithms were complete (first on 4 March 2026)" in text
     assert "Not as registered: 20 trials were registered." in text
     assert "were judged, and about 200 are wanted" in text
+
+
+def test_simulated_people_and_accepted_tells_are_said(judged: Judged, tmp_path: Path) -> None:
+    assert judged.manifest is not None
+    assert "simulated" not in page_of(report_of(judged), tmp_path).text
+    told = replace(judged.manifest, warnings=(SIMULATED, "The fakes are all brighter."))
+    text = page_of(report_of(replace(judged, manifest=told)), tmp_path).text
+    assert "The participants are simulated: no people answered" in text
+    assert "this was accepted: The fakes are all brighter." in text
 
 
 def test_a_finished_study_is_not_called_unfinished(judged: Judged, tmp_path: Path) -> None:
