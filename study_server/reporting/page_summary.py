@@ -23,7 +23,9 @@ SHOWN = {
 
 def headlines(report: Report) -> list[str]:
     """One plain sentence per arm, in the study's order."""
-    return [_headline(arm, report.analysis.choices) for arm in report.analysis.arms]
+    manifest = report.judged.manifest
+    who = "Simulated people" if manifest is not None and manifest.is_simulated else "People"
+    return [_headline(who, arm, report.analysis.choices) for arm in report.analysis.arms]
 
 
 def comparison(report: Report) -> list[str]:
@@ -74,12 +76,12 @@ def of_images(analysis: Analysis) -> str:
     )
 
 
-def _headline(arm: Arm, choices: Choices) -> str:
+def _headline(who: str, arm: Arm, choices: Choices) -> str:
     found = arm.estimate
     if found is None:
         return f"Of {arm.name} nothing can be said: {_nobody(arm)}."
     said = (
-        f"People took the images of {arm.name} for real in {percent(found.rate)} of trials "
+        f"{who} took the images of {arm.name} for real in {percent(found.rate)} of trials "
         f"({level(choices.level)} interval {span(found.interval)}; {_shape(found)}; "
         f"50{NBSP}% would be indistinguishable)."
     )

@@ -144,6 +144,7 @@ def test_simulated_people_and_accepted_tells_are_said(judged: Judged, tmp_path: 
     assert "simulated" not in page_of(report_of(judged), tmp_path).text
     told = replace(judged.manifest, warnings=(SIMULATED, "The fakes are all brighter."))
     text = page_of(report_of(replace(judged, manifest=told)), tmp_path).text
+    assert "Simulated people took the images of one for real" in text
     assert "The participants are simulated: no people answered" in text
     assert "this was accepted: The fakes are all brighter." in text
 
