@@ -11,17 +11,18 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from cgeval.errors import ConfigError, DataError
+from cgeval.files import sha256_file
 from study_server.building.place import made_whole, refuse_place
-from study_server.exchange.amt_table import Assignment, Shown, read_assignments
+from study_server.exchange.amt_table import Assignment, Shown, in_short, read_assignments
 from study_server.judged import write_imported
 from study_server.sessions.study import now_utc, stamp
 
 PRESET, CATCH = "amt", "vigilance"  # the folder's name in the tool's defaults
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
+EXTENSIONS = frozenset({"png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff"})
 OTHER = {"left": "right", "right": "left"}
 
 
@@ -76,6 +77,7 @@ def import_amt(files: Sequence[Path], out: Path, reading: Reading) -> Imported:
     """Write the folder `out`, whole or not at all. Raises DataError for what is no result of the tool."""
     refuse_place(out)
     read = [each for file in files for each in read_assignments(file, reading.base, sides_needed=reading.real is None)]
+    digests = _digests(files)
     assignments = _once(read)
     people = _numbered(assignments)
     trials = list(_trials(assignments, people, reading))
@@ -83,8 +85,19 @@ def import_amt(files: Sequence[Path], out: Path, reading: Reading) -> Imported:
     found = _summary(files, assignments, people, trials, len(read) - len(assignments))
     names = _participants(trials)
     with made_whole(out) as work:
-        write_imported(work, _facts(files, names, found, reading), _rows(trials, names, reading.asked))
+        write_imported(work, _facts(digests, names, found, reading), _rows(trials, names, reading.asked))
     return found
+
+
+def _digests(files: Sequence[Path]) -> list[str]:
+    """SHA-256 of each; the same content under two names would count everybody twice."""
+    known: dict[str, Path] = {}
+    for file in files:
+        digest = sha256_file(file)
+        if digest in known:
+            raise ConfigError(f"{known[digest]} and {file} have the same content: name each result file once.")
+        known[digest] = file
+    return list(known)
 
 
 def _once(read: Sequence[Assignment]) -> list[Assignment]:
@@ -121,7 +134,7 @@ def _trials(assignments: Sequence[Assignment], people: Sequence[str], reading: R
             real, fake = (shown.left, shown.right) if side == "left" else (shown.right, shown.left)
             if not folder(fake):
                 raise DataError(
-                    f"{each.where}: {fake} is in no folder, and its folder is what an algorithm is known by."
+                    f"{each.where}: {in_short(fake)} is in no folder, and its folder is what an algorithm is known by."
                 )
             if reading.real is None:
                 _refuse_both(roles, each.where, folder(real), folder(fake))
@@ -136,8 +149,8 @@ def folder(path: str) -> str:
 
 
 def _name(path: str) -> str:
-    is_image = PurePosixPath(path).suffix.lower() in EXTENSIONS
-    return path.rpartition(".")[0] if is_image else path
+    stem, _, extension = path.rpartition(".")
+    return stem if extension.lower() in EXTENSIONS else path
 
 
 def _is(found: str, wanted: str) -> bool:
@@ -150,9 +163,10 @@ def _real_side(where: str, shown: Shown, real: str | None) -> str:
         return shown.gt_side
     left, right = _is(folder(shown.left), real), _is(folder(shown.right), real)
     if left == right:
+        images = f"{in_short(shown.left)} and {in_short(shown.right)}"
         raise DataError(
-            f"{where}: {'both' if left else 'none'} of {shown.left} and {shown.right} lies in the folder {real}, and "
-            "one real image is expected; name another folder by --real."
+            f"{where}: {'both' if left else 'none'} of {images} lies in the folder {real}, and one real image is "
+            "expected; name another folder by --real."
         )
     side = "left" if left else "right"
     if shown.gt_side and shown.gt_side != side:
@@ -168,8 +182,8 @@ def _refuse_both(roles: dict[str, tuple[str, str]], where: str, real: str, fake:
         before, at = roles.setdefault(name, (role, where))
         if before != role:
             raise DataError(
-                f"{where}: gt_side says that images in {name} are {role}, and in {at} that they are {before}; name the "
-                "folder of the real ones by --real."
+                f"{where}: gt_side says that images in {in_short(name)} are {role}, and in {at} that they are "
+                f"{before}; name the folder of the real ones by --real."
             )
 
 
@@ -230,12 +244,11 @@ def _rows(trials: Sequence[Trial], names: Mapping[tuple[str, str], str], asked: 
 
 
 def _facts(
-    files: Sequence[Path], names: Mapping[tuple[str, str], str], found: Imported, reading: Reading
+    digests: Sequence[str], names: Mapping[tuple[str, str], str], found: Imported, reading: Reading
 ) -> dict[str, Any]:
     """people: the worker of each participant, since one who judged several algorithms is several participants."""
-    digest = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
     return {
-        "study_id": digest[:16],
+        "study_id": hashlib.sha256("".join(digests).encode()).hexdigest()[:16],
         "preset": PRESET,
         "asked": reading.asked,
         "created_at": stamp(now_utc()),

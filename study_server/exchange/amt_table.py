@@ -67,6 +67,12 @@ def read_assignments(file: Path, base: int | None = None, *, sides_needed: bool 
     return found
 
 
+def in_short(text: str) -> str:
+    """What somebody wrote, for a sentence: on one line, and not endless."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."
+
+
 def _table(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The head, and the other rows with their numbers; semicolons and tabs are understood as well as commas."""
     text = _text(file)
@@ -125,7 +131,7 @@ def _refuse_foreign(file: Path, head: Sequence[str], columns: Columns, sides_nee
     if missing:
         raise DataError(
             f"{file} has no columns {', '.join(f'{family}...' for family in missing)}: results of the AMT tool are "
-            f"expected, and its columns are {', '.join(head[:4])}{', ...' if len(head) > 4 else ''}."
+            f"expected, and its columns are {', '.join(map(in_short, head[:4]))}{', ...' if len(head) > 4 else ''}."
         )
 
 
@@ -183,5 +189,5 @@ def _trials(where: str, cells: Sequence[str], columns: Columns, first: int) -> I
 
 def _side(where: str, column: str, cell: str) -> str:
     if cell.lower() not in SIDES:
-        raise DataError(f"{where}: {column} is {cell!r}, and left or right is expected.")
+        raise DataError(f"{where}: {column} is {in_short(cell)!r}, and left or right is expected.")
     return cell.lower()

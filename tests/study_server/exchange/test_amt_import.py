@@ -160,6 +160,14 @@ def test_several_files_and_downloads_that_overlap(tmp_path, lines):
         import_amt([first, third], tmp_path / "never", Reading())
 
 
+def test_a_file_is_named_once(tmp_path, lines):
+    file = write_results(tmp_path / "r.csv", lines)
+    (tmp_path / "copy.csv").write_bytes(file.read_bytes())
+    for other in (file, tmp_path / "copy.csv"):
+        with pytest.raises(ConfigError, match="the same content"):
+            imported([file, other], tmp_path / "out")
+
+
 def test_rejected_assignments_are_told(tmp_path, lines):
     file = write_results(tmp_path / "r.csv", [*lines, Line("bad", lines[0].trials, status="Rejected")])
     assert any("1 assignments were rejected" in note for note in imported(file, tmp_path / "out").notes)
