@@ -12,6 +12,7 @@ COMMANDS = {
     "prereg": "study_server.cli.prereg:prereg",
     "rehearse": "study_server.cli.rehearse:rehearse",
     "links": "study_server.cli.operate:links",
+    "report": "study_server.cli.report:report",
     "status": "study_server.cli.operate:status",
     "export": "study_server.cli.operate:export",
     "import-amt": "study_server.cli.exchange:import_amt",

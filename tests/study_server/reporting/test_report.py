@@ -1,0 +1,63 @@
+"""A report is of the declared choices; who looks too early is told so, and it is written down."""
+
+from contextlib import closing
+
+import pytest
+from sqlalchemy import select
+
+from cgeval.errors import ConfigError, RunError
+from study_server.analysis.analysis import Choices
+from study_server.judged import read_judged
+from study_server.registration import freeze
+from study_server.reporting.report import make_report
+from study_server.store.engine import open_database
+from study_server.store.models import Event
+from tests.study_server.reporting.answered import answer
+
+
+def looks(folder):
+    with closing(open_database(folder)) as database, database.read() as found:
+        return list(found.scalars(select(Event.kind)))
+
+
+def test_a_complete_study_is_analysed_and_nothing_is_written_down(complete):
+    report = make_report(complete, command="study-server report noise")
+    assert {name: each.rate for name, each in report.analysis.estimates.items()} == {"one": 0.5, "two": 1 / 16}
+    assert report.command == "study-server report noise"
+    assert report.created_at.endswith("Z")
+    assert looks(complete) == []
+
+
+def test_an_unfinished_study_is_not_shown_and_the_sentence_says_how_it_would_be(study):
+    answer(study, {"one": [1, 2, 3, 4], "two": [0]})
+    with pytest.raises(ConfigError, match=r"not finished \(two has 1 of 4 participants\).*--unfinished"):
+        make_report(study)
+    assert looks(study) == []
+
+
+def test_who_looks_all_the_same_is_written_down_each_time(study):
+    answer(study, {"one": [1, 2, 3, 4], "two": [0]})
+    assert make_report(study, unfinished=True).analysis.estimates["two"].counts.participants == 1
+    assert make_report(study, unfinished=True).judged.looks  # of the first one
+    assert looks(study) == ["rates_shown", "rates_shown"]
+
+
+def test_where_nobody_has_come_there_is_a_report_without_numbers(study):
+    report = make_report(study, unfinished=True)
+    assert report.analysis.estimates == {}
+    assert [arm.finished for arm in report.analysis.arms] == [0, 0]
+
+
+def test_the_margin_is_the_registered_one_unless_another_is_given(study):
+    freeze(study, Choices(rules=read_judged(study).rules, margin=0.2, level=0.9))
+    answer(study, {"one": [3, 2, 2, 1], "two": [1, 0, 0, 0]})
+    registered, own = make_report(study), make_report(study, margin=0.1)
+    assert (registered.analysis.choices.margin, registered.analysis.choices.level) == (0.2, 0.9)
+    assert own.analysis.choices.margin == 0.1
+    assert not any("margin" in each for each in registered.deviations)
+    assert any("margin" in each for each in own.deviations)
+
+
+def test_what_is_no_study_is_told(tmp_path):
+    with pytest.raises(RunError, match="is no study"):
+        make_report(tmp_path)

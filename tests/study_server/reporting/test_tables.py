@@ -1,0 +1,79 @@
+"""Tables have the analysis' numbers in words; each says by which protocol they are."""
+
+import pytest
+
+from study_server.reporting.report import make_report
+from study_server.reporting.tables import headline, tables
+from tests.study_server.reporting.answered import answer
+
+
+@pytest.fixture(scope="module")
+def report(judged):
+    return make_report(judged, margin=0.1)
+
+
+def by_name(report):
+    return {table.name: table for table in tables(report)}
+
+
+def test_every_table_says_preset_and_question_and_its_rows_fit_its_heads(report):
+    found = tables(report)
+    names = ["rates", "contrasts", "equivalence", "exclusions", "checks", "closer", "images"]
+    assert [table.name for table in found] == names
+    for table in found:
+        assert "(zhu2017, asked for the real image)" in table.title
+        assert {len(row) for row in table.rows} == {len(table.heads)}
+        assert all(cell for row in table.rows for cell in row)
+
+
+def test_the_headline_comes_first_and_has_rate_interval_n_and_trials(report):
+    estimate = report.analysis.estimates["one"]
+    first = dict(zip(headline(report)[0].heads, headline(report)[0].rows[0], strict=True))
+    ends = [100 * end for end in (estimate.interval.low, estimate.interval.high)]
+    assert first["algorithm"] == "one"
+    assert first["fooled %"] == "50.0"
+    assert first["95 % interval"] == f"[{ends[0]:.1f}, {ends[1]:.1f}]"
+    assert (first["n"], first["trials"], first["excluded"]) == ("4", "16", "0")
+    assert first["SE"] == "10.2"  # of 0.75, 0.5, 0.5, 0.25
+    assert first["± AMT"] == f"{100 * estimate.amt:.1f}"
+
+
+def test_differences_have_signs(report):
+    (row,) = by_name(report)["contrasts"].rows
+    assert row[:2] == ("one - two", "+43.8")
+    assert row[3] == "4, 4"
+
+
+def test_equivalence_is_there_only_with_a_margin(report, judged):
+    assert by_name(report)["equivalence"].title.startswith("Equivalence to 50 % within 10.0 points")
+    assert [row[-1] for row in by_name(report)["equivalence"].rows] == ["not shown", "not shown"]
+    assert "equivalence" not in by_name(make_report(judged))
+
+
+def test_images_are_called_as_they_are_where_they_came_from(report):
+    rows = [row for row in by_name(report)["images"].rows if row[0] == "one"]
+    assert sorted(row[1] for row in rows) == [f"{i:03}.png" for i in range(8)]
+    assert sum(int(row[3]) for row in rows) == 16
+    assert sum(int(row[2]) for row in rows) == 8
+
+
+def test_excluded_participants_are_counted_by_rule(study):
+    answer(study, {"one": [3, 2, 2, 1]})
+    answered = {row[0]: row for row in by_name(make_report(study, unfinished=True))["exclusions"].rows}
+    assert answered == {"one": ("one", "4", "0", "0", "4"), "two": ("two", "0", "0", "0", "0")}
+
+
+def test_all_excluded_leaves_a_row_without_a_rate(study):
+    answer(study, {"one": [3, 2, 2, 1], "two": [0, 0, 0, 0]}, flags=["exposure"])
+    report = make_report(study)
+    assert report.analysis.estimates == {}
+    assert [table.name for table in tables(report)] == ["rates", "exclusions"]
+    assert by_name(report)["rates"].rows[0] == ("one", "-", "-", "0", "0", "4", "-", "-", "-", "-")
+
+
+def test_one_participant_has_a_rate_and_no_error(study):
+    answer(study, {"one": [2]})
+    row = by_name(make_report(study, unfinished=True))["rates"].rows[0]
+    assert row[1] == "50.0"
+    assert row[3] == "1"
+    assert row[6] == "-"
