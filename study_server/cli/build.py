@@ -132,13 +132,14 @@ def _find_tells(looks: "Sequence[ImagesSeen]") -> tuple[list[str], list[str]]:
 def _say_plan(planned: "Planned", config: "StudyConfig", warnings: int) -> None:
     counts = config.trials
     catch = f" + {counts.catch} catch" if counts.catch else ""
-    people = config.participants.per_algorithm
+    wanted = config.participants.per_algorithm
+    people = f"{wanted} participant{'' if wanted == 1 else 's'}"
     click.echo(
         f"preset   {config.preset}: asks for the {config.asked} one, {config.layout}, {config.exposure.shown_ms} ms"
     )
     click.echo(f"session  {counts.practice} practice + {counts.scored} scored{catch} trials, one algorithm each")
     for fake, matches in planned.arms:
-        click.echo(f"arm      {fake.side.name}: {len(matches.trials)} pairs, {people} participants")
+        click.echo(f"arm      {fake.side.name}: {len(matches.trials)} pairs, {people}")
     click.echo(f"warnings {warnings or 'none'}{', told above and kept in manifest.json' if warnings else ''}")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from study_server.sessions.study import Study
 
 SHORTEST, LONGEST = 8, 256  # characters of a password
+SO_FAR = "Not every arm is complete: {} of what happened so far, and that somebody looked is written down."
 OTHER_FORMS = ("amt", "jspsych", "lme4")  # of `exchange`
 at = click.argument("study", type=click.Path(path_type=Path))
 url = click.option("--database-url", envvar="STUDY_DATABASE_URL", help="PostgreSQL's address, if the study is there.")
@@ -52,6 +53,7 @@ def status(study: Path, database_url: str | None, as_json: bool, show_rates: boo
             rates = read_rates(found) if show_rates or told.is_complete else {}
         if show_rates and not told.is_complete:
             write_down_look(opened.database, "rates_shown", now)
+            click.echo(SO_FAR.format("the rates are"), err=True)
     if as_json:
         shown = {arm: {"fooled": rate, "sessions": count} for arm, (rate, count) in rates.items()}
         click.echo(json.dumps(told.as_json() | ({"rates": shown} if show_rates or told.is_complete else {}), indent=2))
@@ -92,11 +94,12 @@ def _rate(rates: dict[str, tuple[float, int]], arm: str) -> str:
     show_default=True,
     help="all: csv and jsonl; amt, jspsych, lme4: for other programs.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export; any other folder stays.")
 def export(study: Path, database_url: str | None, out: Path, wanted: str, overwrite: bool) -> None:
     """Write sessions, trials and events as tables, with a codebook. The study may be running.
 
-    Before all arms are complete that is written down: the tables tell who was fooled.
+    Before all arms are complete the tables are of what happened so far, and the export is written down: they tell who
+    was fooled. --overwrite replaces an earlier export, and nothing else.
     """
     from study_server.exchange.export import export_imported, export_study, is_import
     from study_server.operating.export import FORMATS
@@ -120,6 +123,8 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
         if not is_complete:
             write_down_look(opened.database, "exported", now)
     _tell(files, told)
+    if not is_complete:
+        click.echo(SO_FAR.format("the tables are"), err=True)
 
 
 def _tell(files: list[Path], told: list[str]) -> None:
@@ -139,7 +144,8 @@ def backup(study: Path, file: Path, database_url: str | None) -> None:
         copy(opened.database, file)
     click.echo(
         f"{file}: {file.stat().st_size / 1e6:.1f} MB. To restore it, stop the server, "
-        "remove study.db, study.db-wal and study.db-shm, and put the copy in place of study.db."
+        "remove study.db, study.db-wal and study.db-shm, put the copy in place of study.db, and move answers.jsonl "
+        "away: it has the answers that came after the copy."
     )
 
 

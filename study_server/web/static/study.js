@@ -66,7 +66,9 @@ async function again() {
 }
 
 async function enter(query) {
-  const reply = await api.enter(query, await screens.welcome(), room());
+  const language = await screens.welcome();
+  speak(language); // a refusal is told in it too
+  const reply = await api.enter(query, language, room());
   speak(reply.view.language, reply.view.texts);
   if (reply.preview) return preview();
   store.set("submit", JSON.stringify(reply.view.submit));
@@ -96,7 +98,8 @@ async function agree(view) {
   const trials = view.length.practice + view.length.scored;
   const values = { trials, minutes: minutes(view), contact: view.contact, age: view.ask.age };
   const { agreed, replies } = await screens.consent(view, values);
-  return api.consent(agreed, agreed && view.ask.demographics ? { ...replies, ...(await screens.about(view.ask.age)) } : replies);
+  const more = agreed && view.ask.demographics ? await screens.about(view.ask.age) : {};
+  return api.consent(agreed, { ...replies, ...more });
 }
 
 async function prepare(view) {

@@ -37,6 +37,15 @@ def test_chinese_is_chinese_throughout(study, visit):
     assert visitor.page.get_by_role("heading", level=1).inner_text() == words("zh")["consent_heading"]
 
 
+def test_who_chose_chinese_is_refused_in_chinese(study, visit):
+    served = study(entry={"platform": "links"})
+    visitor = visit(locale="en-GB")
+    visitor.page.goto(served.url)
+    visitor.page.get_by_role("button", name=words("zh")["language"]).click()
+    visitor.on("bad_link")
+    assert visitor.page.get_by_role("heading", level=1).inner_text() == words("zh")["bad_link_heading"]
+
+
 def test_a_study_may_be_called_otherwise_in_chinese(study, visit):
     served = study(about={"title": "Which zebra?"}, texts={"zh": {"title": "哪匹斑马？"}})
     visitor = visit(locale="zh-CN")
