@@ -8,6 +8,7 @@ from study_server.reporting.report import Report
 from study_server.reporting.wording import LAYOUTS, how_asked, plain
 
 DIGEST_LETTERS = 12
+BRIEFLY = ("unfinished", "protocol", "sessions")  # what stands over numbers wherever they are shown
 
 
 def title(report: Report) -> str:
@@ -21,6 +22,7 @@ def facts(report: Report) -> tuple[tuple[str, str], ...]:
     return tuple(
         (heading, text)
         for heading, text in (
+            ("unfinished", _unfinished(judged)),
             ("study", f"{judged.study_id}, built {judged.created_at}"),
             ("protocol", _protocol(judged)),
             ("sessions", _sessions(judged)),
@@ -33,7 +35,7 @@ def facts(report: Report) -> tuple[tuple[str, str], ...]:
 
 def cautions(report: Report) -> tuple[str, ...]:
     """What may make the numbers worth less than they seem, the gravest first."""
-    return tuple(plain(each) for each in (*_nobody(report), *page_summary.cautions(report)))
+    return tuple(plain(each) for each in (*page_summary.cautions(report), *_nobody(report)))
 
 
 def notes(report: Report) -> tuple[str, ...]:
@@ -45,6 +47,10 @@ def _nobody(report: Report) -> Iterator[str]:
     for arm, said in zip(report.analysis.arms, page_summary.headlines(report), strict=True):
         if arm.estimate is None:
             yield said
+
+
+def _unfinished(judged: Judged) -> str:
+    return ", ".join(f"{arm} has {done} of {judged.wanted}" for arm, done in judged.unfinished.items())
 
 
 def _protocol(judged: Judged) -> str:

@@ -7,17 +7,20 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from study_server.analysis.analysis import Arm, Estimate
 from study_server.analysis.closer import ImageRate
+from study_server.analysis.contrasts import Contrast
 from study_server.judged import Judged
 from study_server.reporting.facts import cautions, notes
 from study_server.reporting.report import Report
 from study_server.reporting.tables import image_name
 
 SCHEMA = 1
+CONTRASTS = tuple(field.name for field in fields(Contrast))
+IMAGES = ("algorithm", "pair", "image", "fooled", "judged", "rate", "low", "high")
 
 
 def as_json(report: Report) -> str:
@@ -40,7 +43,7 @@ def as_csv(report: Report) -> dict[str, str]:
     """By name of the file. Every row says of which study and by which protocol it is."""
     return {
         "rates.csv": _csv(report, [_rates_row(arm) for arm in report.analysis.arms]),
-        "contrasts.csv": _csv(report, [asdict(each) for each in report.analysis.contrasts]),
+        "contrasts.csv": _csv(report, [asdict(each) for each in report.analysis.contrasts], CONTRASTS),
         "images.csv": _csv(
             report,
             [
@@ -48,6 +51,7 @@ def as_csv(report: Report) -> dict[str, str]:
                 for name, each in report.analysis.estimates.items()
                 for image in each.closer.images
             ],
+            IMAGES,
         ),
     }
 
@@ -143,12 +147,12 @@ def _rates_row(arm: Arm) -> dict[str, Any]:
     return told | dict(zip((*names, "design_effect"), values, strict=True))
 
 
-def _csv(report: Report, rows: Sequence[Mapping[str, Any]]) -> str:
-    """With heads also where there is no row."""
+def _csv(report: Report, rows: Sequence[Mapping[str, Any]], heads: Sequence[str] = ()) -> str:
+    """heads: of the rows, for where there is none."""
     judged, level = report.judged, report.analysis.choices.level
     whose = {"study": judged.study_id, "preset": judged.preset, "asked": judged.asked, "level": level}
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow([*whose, *(rows[0] if rows else ())])
+    writer.writerow([*whose, *(rows[0] if rows else heads)])
     writer.writerows([*whose.values(), *("" if value is None else value for value in row.values())] for row in rows)
     return written.getvalue()

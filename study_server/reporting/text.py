@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 from cgeval.tables import table_lines
-from study_server.reporting.facts import cautions, facts, notes, title
+from study_server.reporting.facts import BRIEFLY, cautions, facts, notes, title
 from study_server.reporting.report import Report
 from study_server.reporting.tables import Table, headline, tables
 
@@ -15,8 +15,8 @@ def as_text(report: Report, *, full: bool = True) -> str:
     """full: every table with its notes, and what is to be known beside; else the rates and what is grave."""
     shown = tables(report) if full else headline(report)
     lines = [title(report)]
-    for heading, text in facts(report) if full else facts(report)[1:3]:
-        lines += _set(f"{heading:<11}", text)
+    for heading, text in facts(report):
+        lines += _set(f"{heading:<11}", text) if full or heading in BRIEFLY else []
     for table in shown:
         lines += ["", *_table(table, full=full)]
     lines += _listed("Careful", cautions(report))

@@ -15,7 +15,7 @@ from study_server.store.models import Answer, Session, Trial
 AT = "2026-01-01T00:00:00.000000Z"
 
 
-def answer(folder: Path, people: Mapping[str, Sequence[int]], **seen: Any) -> Path:
+def answer(folder: Path, people: Mapping[str, Sequence[int]], database_url: str | None = None, **seen: Any) -> Path:
     """By arm: in how many of the scored trials each participant is fooled, the first ones; in practice in none.
 
     The real image is left in every other trial. seen: columns of every answer, such as rt_ms.
@@ -37,7 +37,7 @@ def answer(folder: Path, people: Mapping[str, Sequence[int]], **seen: Any) -> Pa
                     | _trial(len(trials), position, pair, side, "scored" if scored >= 0 else "practice", config.asked)
                 )
                 answers.append(row | _answer(row["id"], side, 0 <= scored < often, config.asked) | seen)
-    with closing(open_database(folder)) as database:
+    with closing(open_database(folder, database_url)) as database:
         claim(database, manifest.study_id)
         with database.write() as found:
             for table, rows in ((Session, sessions), (Trial, trials), (Answer, answers)):

@@ -73,5 +73,6 @@ def test_numbers_of_latex_are_set_as_numbers(report):
 
 def test_the_reasons_for_no_rate_are_told(study):
     text = as_text(make_report(study, unfinished=True), full=False)
+    assert text.index("unfinished one has 0 of 4, two has 0 of 4") < text.index("Fooling rate")
     assert "not finished" in text
     assert "nobody has finished" in text

@@ -15,8 +15,8 @@ from study_server.store.models import Event
 from tests.study_server.reporting.answered import answer
 
 
-def looks(folder):
-    with closing(open_database(folder)) as database, database.read() as found:
+def looks(folder, database_url=None):
+    with closing(open_database(folder, database_url)) as database, database.read() as found:
         return list(found.scalars(select(Event.kind)))
 
 
@@ -35,11 +35,12 @@ def test_an_unfinished_study_is_not_shown_and_the_sentence_says_how_it_would_be(
     assert looks(study) == []
 
 
-def test_who_looks_all_the_same_is_written_down_each_time(study):
-    answer(study, {"one": [1, 2, 3, 4], "two": [0]})
-    assert make_report(study, unfinished=True).analysis.estimates["two"].counts.participants == 1
-    assert make_report(study, unfinished=True).judged.looks  # of the first one
-    assert looks(study) == ["rates_shown", "rates_shown"]
+def test_who_looks_all_the_same_is_written_down_each_time(study, database_url):
+    answer(study, {"one": [1, 2, 3, 4], "two": [0]}, database_url)
+    first, second = (make_report(study, database_url, unfinished=True) for _ in range(2))
+    assert first.analysis.estimates["two"].counts.participants == 1
+    assert (len(first.judged.looks), len(second.judged.looks)) == (0, 1)
+    assert looks(study, database_url) == ["rates_shown", "rates_shown"]
 
 
 def test_where_nobody_has_come_there_is_a_report_without_numbers(study):

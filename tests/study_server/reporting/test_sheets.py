@@ -50,6 +50,13 @@ def test_csv_has_rates_as_fractions_and_all_images(report):
     assert len(rows_of(report, "contrasts.csv")) == 1
 
 
+def test_tables_without_a_row_have_the_heads_of_those_with_one(report, study):
+    empty, full = as_csv(make_report(study, unfinished=True)), as_csv(report)
+    assert {name: text.splitlines()[0] for name, text in empty.items()} == {
+        name: text.splitlines()[0] for name, text in full.items()
+    }
+
+
 def test_nobody_yet_is_null_and_empty_cells(study):
     report = make_report(study, unfinished=True)
     told = json.loads(as_json(report))
