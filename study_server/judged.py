@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import Case, ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session as Transaction
 
 from cgeval.errors import RunError, SchemaError
@@ -27,7 +27,8 @@ IMPORTED, JUDGEMENTS = "imported.json", "judgements.jsonl"
 REGISTRATION = "preregistration_sha256"  # the setting
 SCHEMA = 1
 INVALID = frozenset({"exposure", "hidden", "unseen"})  # flags of a trial that was not seen as it should be
-AT_ONCE = 50_000  # rows
+AT_ONCE = 2000  # rows; with more of them Python spends its time on looking for garbage
+TYPES = (np.int32, np.int32, np.int32, np.int8, bool, bool, bool, bool, np.float64, np.float64, bool)  # of `_columns`
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +142,9 @@ def _judgements(found: Transaction, manifest: Manifest) -> Judgements:
     ).all()
     codes = {number: code for code, (number, _, _) in enumerate(sessions)}
     images = tuple(pair.id for pair in manifest.pairs)
-    coder = _Coder(codes, {name: code for code, name in enumerate(images)})
-    blocks = [coder.block(rows) for rows in _trials(found)]
-    columns = [np.concatenate(parts) for parts in zip(*blocks, strict=True)] if blocks else coder.block([])
+    pairs = {name: code for code, name in enumerate(images)}
+    blocks = [_columns(rows, codes, pairs) for rows in _trials(found)] or [_columns([], codes, pairs)]
+    columns = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
     return Judgements(
         tuple(name for _, name, _ in sessions),
         manifest.arms,
@@ -154,60 +155,40 @@ def _judgements(found: Transaction, manifest: Manifest) -> Judgements:
 
 
 def _trials(found: Transaction) -> Iterator[list[Any]]:
+    """The database makes numbers of words, of which there would be millions; columns in the order of `_columns`."""
+    flags = cast(Answer.flags, String)
     query = (
         select(
             Trial.session_id,
             Trial.pair_id,
             Trial.position,
-            Trial.phase,
-            Trial.real_side,
-            Trial.asked,
-            Answer.clicked,
-            Answer.chose_real,
+            case(*((Trial.phase == phase, code) for code, phase in enumerate(PHASES))),
+            _one_if(Answer.id.is_not(None)),
+            _one_if(Trial.real_side == "left"),
+            _one_if(Answer.clicked == "left"),
+            _one_if(Answer.chose_real != (Trial.asked == "real")),
             Answer.rt_ms,
             Answer.shown_ms,
-            cast(Answer.flags, String),
+            _one_if(or_(*(flags.contains(f'"{flag}"') for flag in sorted(INVALID)))),
         )
         .join(Session, Session.id == Trial.session_id)
         .outerjoin(Answer, Answer.trial_id == Trial.id)
         .where(Session.state == "DONE")
-        .order_by(Trial.session_id, Trial.position)
+        .order_by(Session.id, Trial.position)
         .execution_options(yield_per=AT_ONCE)
     )
-    for part in found.execute(query).partitions():
+    for part in found.connection().execute(query).partitions():
         yield list(part)
 
 
-class _Coder:
-    """Rows of `_trials` as the columns of `Judgements`."""
+def _one_if(condition: ColumnElement[bool]) -> Case[int]:
+    """0 for what is false, or not known because there is no answer."""
+    return case((condition, 1), else_=0)
 
-    def __init__(self, sessions: Mapping[int, int], images: Mapping[str, int]) -> None:
-        self.sessions, self.images = sessions, images
-        self.phases = {name: code for code, name in enumerate(PHASES)}
-        self.invalid: dict[str | None, bool] = {None: False}
 
-    def block(self, rows: list[Any]) -> list[Any]:
-        """Arrays [rows], in the order of the class's fields."""
-        columns = list(zip(*rows, strict=True)) or [()] * 11
-        session, pair, position, phase, side, asked, clicked, chose_real, rt, shown, flags = columns
-        answered = np.array([each is not None for each in clicked], bool)
-        wanted_real = np.array([each == "real" for each in asked], bool)
-        return [
-            np.array([self.sessions[each] for each in session], np.int32),
-            np.array([self.images[each] for each in pair], np.int32),
-            np.array(position, np.int32),
-            np.array([self.phases[each] for each in phase], np.int8),
-            answered,
-            np.array([each == "left" for each in side], bool),
-            np.array([each == "left" for each in clicked], bool),
-            answered & (np.array([bool(each) for each in chose_real], bool) != wanted_real),
-            np.array(rt, np.float64),
-            np.array(shown, np.float64),
-            np.array([self._is_invalid(each) for each in flags], bool),
-        ]
-
-    def _is_invalid(self, flags: str | None) -> bool:
-        """There are few different ones."""
-        if flags not in self.invalid:
-            self.invalid[flags] = not INVALID.isdisjoint(json.loads(flags) if flags else ())
-        return self.invalid[flags]
+def _columns(rows: list[Any], sessions: Mapping[int, int], images: Mapping[str, int]) -> list[Any]:
+    """Rows of `_trials` as arrays [rows], in the order of `Judgements`."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(TYPES)
+    columns[0] = tuple(sessions[each] for each in columns[0])
+    columns[1] = tuple(images[each] for each in columns[1])
+    return [np.array(column, kind) for column, kind in zip(columns, TYPES, strict=True)]

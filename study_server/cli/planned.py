@@ -214,7 +214,7 @@ def _headline(planned: Plan) -> Iterator[str]:
     wanted = f"a power of {_percent(goal.power)} ({test})"
     if goal.difference is not None:
         yield f"{rate} against {_percent(goal.other)} with {wanted}, {assumed}"
-        yield f"{people}: power {_percent(goal.reaches(design, planned.participants))}"
+        yield f"{people}: power {goal.reaches(design, planned.participants):.1%}"
         return
     found = "no difference" if planned.difference is None else f"a difference of {_signed(planned.difference)} points"
     by_t = _points(t_half_width(design, goal.rate, planned.participants))
@@ -224,7 +224,7 @@ def _headline(planned: Plan) -> Iterator[str]:
 
 
 def _by_icc(planned: Plan) -> list[str]:
-    heads = ["ICC", "design effect", "analysed", "finish", "start", f"finish, {planned.recruiting.algorithms} arms"]
+    heads = ["ICC", "design effect", "analysed", "finish", "start", "all finish"]
     heads += ["half-width", "difference"] if planned.goal.participants is not None else []
     heads += ["cost"] if planned.recruiting.price is not None else []
     cells = [[*_cells(planned, row), "<" if row["icc"] == planned.design.icc else ""] for row in _rows(planned)]
