@@ -137,6 +137,6 @@ def estimate(trials: Judgements, counts: Counts, icc: float | None, choices: Cho
         design_effect=None if np.isnan(counts.design_effect) else counts.design_effect,
         gee=gee(counts, choices.level),
         two_way=two_way(trials),
-        equivalence=equivalence(counts, choices.margin) if choices.margin is not None else None,
+        equivalence=equivalence(counts, choices.margin, icc) if choices.margin is not None else None,
         closer=look_closer(trials, choices.level),
     )

@@ -27,32 +27,32 @@ def t_quantile(probability: float, degrees: float) -> float:
 def effective_trials(counts: Counts, icc: float | None = None, level: float = LEVEL) -> float:
     """How many independent trials would tell as much, corrected for few participants (Korn and Graubard 1998).
 
-    p (1 - p) / V, at most the trials there are, times (t with n - 1 / t with m - 1 degrees of freedom)^2. Where at most
-    a quarter of the participants were ever fooled, or were ever not, the few who tell how participants differ may
-    have been missed: then V is at least that of an intraclass correlation of 0.15, or of icc where that is larger.
-    Without it, intervals of 10 participants who are fooled in 5 % of trials cover 88 to 91 %, with it 94 to 97 %
-    (benchmarks/coverage.py).
+    `independent_trials`, times (t with n - 1 / t with m - 1 degrees of freedom)^2.
     """
-    trials, participants = counts.total, counts.participants
-    independent = trials / max(_spread_seen(counts), _spread_usual(counts, icc))
     upper = 1 - (1 - level) / 2
-    few = t_quantile(upper, max(trials - 1, 1)) / t_quantile(upper, max(participants - 1, 1))
-    return float(min(independent, trials) * few**2)
+    few = t_quantile(upper, max(counts.total - 1, 1)) / t_quantile(upper, max(counts.participants - 1, 1))
+    return float(independent_trials(counts, icc) * few**2)
 
 
-def _spread_seen(counts: Counts) -> float:
-    """The design effect, at least 1; 1 where it cannot be told."""
-    seen = counts.design_effect
-    return max(seen, 1.0) if seen == seen else 1.0
+def independent_trials(counts: Counts, icc: float | None = None) -> float:
+    """p (1 - p) / V, where V is at least that of as many participants whose answers are not alike.
+
+    With as many trials for each, that is at most the trials there are. Where at most a quarter of the participants were
+    ever fooled, or were ever not, the few who tell how participants differ may have been missed: then V is at least
+    that of an intraclass correlation of 0.15, or of icc where that is larger. Without it, intervals of 10 participants
+    who are fooled in 5 % of trials cover 88 to 91 %, with it 94 to 97 % (benchmarks/coverage.py).
+    """
+    seen, least = counts.design_effect, _least_design_effect(counts, icc)
+    return counts.total / (max(seen, least) if seen == seen else least)
 
 
-def _spread_usual(counts: Counts, icc: float | None) -> float:
-    """The design effect of a usual study; 1 where this one tells by itself how participants differ."""
+def _least_design_effect(counts: Counts, icc: float | None) -> float:
+    """Of the mean of participants' rates: sum over participants of (1 + (n_i - 1) icc) / n_i, times N / m^2."""
     differ = min(np.count_nonzero(counts.fooled), np.count_nonzero(counts.fooled < counts.trials))
-    if counts.variance > 0 and differ > counts.participants * TELLING_SHARE:
-        return 1.0
-    alike = max(USUAL_ICC, icc or 0.0)
-    return float(1 + ((counts.trials**2).sum() / counts.total - 1) * alike)
+    is_told = counts.variance > 0 and differ > counts.participants * TELLING_SHARE
+    alike = 0.0 if is_told else max(USUAL_ICC, icc or 0.0)
+    each = (1 + (counts.trials - 1) * alike) / counts.trials
+    return float(counts.total * each.sum() / counts.participants**2)
 
 
 def korn_graubard(counts: Counts, icc: float | None = None, level: float = LEVEL) -> Interval:
@@ -102,17 +102,17 @@ class Equivalence:
     p_value: float
 
 
-def equivalence(counts: Counts, margin: float, target: float = 0.5) -> Equivalence | None:
+def equivalence(counts: Counts, margin: float, icc: float | None = None, *, target: float = 0.5) -> Equivalence | None:
     """TOST over participants (Schuirmann 1987), by t with m - 1 degrees of freedom; None for one participant.
 
-    Where participants do not differ, the standard error is that of the effective sample size.
+    Where participants do not differ, the standard error is that of `independent_trials`.
     """
     if counts.participants < 2:
         return None
     error = np.sqrt(counts.variance)
     if not error > 0:
         rate = min(max(counts.rate, 0.5 / counts.total), 1 - 0.5 / counts.total)
-        error = np.sqrt(rate * (1 - rate) / effective_trials(counts))
+        error = np.sqrt(rate * (1 - rate) / independent_trials(counts, icc))
     degrees, off = counts.participants - 1, counts.rate - target
     below = 1 - special.stdtr(degrees, (off + margin) / error)
     above = special.stdtr(degrees, (off - margin) / error)

@@ -11,6 +11,7 @@ from study_server.analysis.intervals import (
     clustered,
     effective_trials,
     equivalence,
+    independent_trials,
     korn_graubard,
     pooled_wilson,
 )
@@ -59,6 +60,36 @@ def test_where_few_tell_how_people_differ_a_usual_correlation_is_the_least(foole
     assert found.high - found.low > 0.02
 
 
+def test_with_unequal_trials_the_usual_correlation_is_that_of_a_mean_of_rates():
+    """Var of a mean of rates, each of n_i trials: p (1 - p) / m^2 * sum (icc + (1 - icc) / n_i), by simulation too."""
+    trials = np.array([40, 40, 2, 1])
+    own = np.random.default_rng(0).beta(0.3 * (1 / 0.15 - 1), 0.7 * (1 / 0.15 - 1), (200_000, 4))
+    means = (np.random.default_rng(1).binomial(trials, own) / trials).mean(axis=1)
+    variance = 0.3 * 0.7 / 16 * sum(0.15 + 0.85 / n for n in trials)
+    assert means.var() == pytest.approx(variance, rel=0.02)
+    nobody = counts([0, 0, 0, 0], trials)
+    assert independent_trials(nobody) == pytest.approx(0.3 * 0.7 / variance)
+    assert independent_trials(nobody, icc=0.25) < independent_trials(nobody, icc=0.1) == independent_trials(nobody)
+
+
+def test_with_unequal_trials_it_stands_on_no_more_than_people_who_are_not_alike_would_tell():
+    """All have the rate of a half, whether they answered 2 trials or 40."""
+    same = counts([1, 20, 1, 21], [2, 40, 2, 40])
+    assert independent_trials(same) == pytest.approx(16 / (1 / 2 + 1 / 40 + 1 / 2 + 1 / 40))
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.27])
+def test_it_covers_where_some_answered_a_single_trial(rate):
+    """Of 10 people 5 answered one trial; on N trials alone the interval would cover 89 % at 5 %."""
+    trials, source = np.array([40] * 5 + [1] * 5), np.random.default_rng(3)
+    covered = 0
+    for _ in range(400):
+        own = source.beta(rate * 49, (1 - rate) * 49, 10)
+        found = korn_graubard(counts(source.binomial(trials, own), trials))
+        covered += found.low <= rate <= found.high
+    assert covered / 400 > 0.95
+
+
 def test_at_0_and_at_100_percent_it_ends_there_and_is_no_point():
     nothing, everything = korn_graubard(counts([0] * 10)), korn_graubard(counts([40] * 10))
     assert nothing.low == 0 < nothing.high < 0.2
@@ -99,9 +130,14 @@ def test_equivalence_is_two_t_tests_against_the_margins():
 
 
 @pytest.mark.parametrize("fooled", [[0] * 8, [40] * 8, [20] * 8])
-def test_equivalence_is_defined_where_nobody_differs(fooled):
-    found = equivalence(counts(fooled), 0.1)
-    assert found.p_value > 0.9 if fooled[0] != 20 else found.p_value < 0.2
+def test_where_nobody_differs_equivalence_takes_the_error_of_a_usual_correlation(fooled):
+    people = counts(fooled)
+    rate = min(max(people.rate, 0.5 / 320), 1 - 0.5 / 320)
+    for icc in (0.15, 0.3):
+        error = np.sqrt(rate * (1 - rate) * (1 + 39 * icc) / 320)
+        tails = stats.t.sf((people.rate - 0.4) / error, 7), stats.t.cdf((people.rate - 0.6) / error, 7)
+        assert equivalence(people, 0.1, icc).p_value == pytest.approx(max(tails))
+    assert equivalence(people, 0.1) == equivalence(people, 0.1, 0.15)
 
 
 def test_a_level_of_90_percent_is_narrower():
