@@ -4,8 +4,8 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cgeval.errors import OutputError
@@ -22,35 +22,29 @@ def refuse_place(folder: Path) -> None:
 def made_whole(folder: Path) -> Iterator[Path]:
     """A folder to fill, for its owner alone, beside the final one; it takes that place when the block ends well.
 
-    What a killed build of the same name left behind is removed. Raises OutputError where something is there already,
-    or nothing can be written.
+    Raises OutputError where something is there already, or nothing can be written.
     """
     refuse_place(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(folder)
-        work = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"{folder.parent} cannot be written into ({error.strerror}): name another STUDY.") from None
-    try:
-        with _held(work):
-            yield work
+    with _beside(folder, "name another STUDY") as work:
+        yield work
         refuse_place(folder)
         work.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}): make room for it, or name another STUDY."
-        ) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def refuse_foreign(folder: Path, known: Collection[str], what: str) -> None:
     """Raise OutputError where more stands than files of these names. what: such as "report", for the sentence."""
-    if not (folder.exists() or folder.is_symlink()):
-        return
-    if folder.is_symlink() or not folder.is_dir() or not {file.name for file in folder.iterdir()} <= {*known}:
+    if not holds_only(folder, known.__contains__):
         raise OutputError(f"{folder} is there already and is more than a {what}, so it stays: name another --out.")
+
+
+def holds_only(folder: Path, is_known: Callable[[str], bool]) -> bool:
+    """Whether nothing stands there, or a folder in which all names are known."""
+    try:
+        return not folder.is_symlink() and all(is_known(file.name) for file in folder.iterdir())
+    except FileNotFoundError:  # also where it is being replaced in this moment
+        return True
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -61,23 +55,47 @@ def replaced_whole(folder: Path, known: Collection[str], what: str) -> Iterator[
     can be written.
     """
     refuse_foreign(folder, known, what)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(folder)
-        work = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"{folder.parent} cannot be written into ({error.strerror}): name another --out.") from None
-    try:
-        with _held(work):
-            yield work
+    with swapped_in(folder) as work:
+        yield work
+        refuse_foreign(folder, known, what)
         make_usual(work, 0o777)
-        _swap(work, folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}): make room for it, or name another --out."
-        ) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def swapped_in(folder: Path) -> Iterator[Path]:
+    """A folder to fill, for its owner alone; when the block ends well, whatever was at its place goes.
+
+    Raises OutputError where nothing can be written.
+    """
+    with _beside(folder, "name another --out") as work:
+        yield work
+        with _held(folder.parent, wait=True):  # two that end at once come one after the other
+            _swap(work, folder)
+
+
+@contextmanager
+def _beside(folder: Path, otherwise: str) -> Iterator[Path]:
+    """An empty folder that nobody else removes before the block has ended, and nobody finds afterwards.
+
+    What killed ones of the same name left behind is removed. otherwise: what to do where nothing can be written.
+    """
+    with ExitStack() as kept:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _held(folder.parent, wait=True):
+                _remove_left(folder)
+                work = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
+                kept.enter_context(_held(work))
+        except OSError as error:
+            raise OutputError(f"{folder.parent} cannot be written into ({error.strerror}): {otherwise}.") from None
+        try:
+            yield work
+        except OSError as error:
+            raise OutputError(
+                f"{folder} cannot be written ({error.strerror}): make room for it, or {otherwise}."
+            ) from None
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _swap(work: Path, folder: Path) -> None:
@@ -107,11 +125,11 @@ def _remove_left(folder: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """The folder locked; raises BlockingIOError where somebody else holds it. A lock ends with its process."""
+def _held(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """The folder locked; raises BlockingIOError where another holds it and nobody waits. It ends with its process."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)

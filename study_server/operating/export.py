@@ -7,8 +7,6 @@ empty, and it is not counted as any answer.
 import csv
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from cgeval.errors import OutputError
-from cgeval.files import LEFTOVER
+from study_server.building.place import holds_only, swapped_in
 from study_server.manifest import Manifest
 from study_server.operating.codebook import CODEBOOK, as_markdown
 from study_server.store.engine import Database
@@ -46,18 +44,9 @@ def export(
 def made_or_replaced(out: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to fill, which takes the place of `out` when the block ends well; raises OutputError as `export`."""
     _refuse_place(out, overwrite)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f"{LEFTOVER}{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out.parent} cannot be written into ({error.strerror}): name another --out.") from None
-    try:
+    with swapped_in(out) as work:
         yield work
-        _put_in_place(work, out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}): name another --out.") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _refuse_place(out, overwrite)
 
 
 def _refuse_place(out: Path, overwrite: bool) -> None:
@@ -65,26 +54,12 @@ def _refuse_place(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"{out} is there already: name a new folder, or add --overwrite.")
-    if out.is_symlink() or not out.is_dir() or not all(_is_export(file.name) for file in out.iterdir()):
+    if not holds_only(out, _is_export):
         raise OutputError(f"{out} is there already and is more than an export, so it stays: name a new folder.")
 
 
 def _is_export(name: str) -> bool:
     return name in FILES or OTHER_FORMS.fullmatch(name) is not None
-
-
-def _put_in_place(work: Path, out: Path) -> None:
-    """The old export is out of the way for the moment of two renames."""
-    old = work.with_name(f"{work.name}-old")
-    if out.exists():
-        out.rename(old)
-    try:
-        work.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_tables(database: Database, manifest: Manifest, folder: Path, formats: tuple[str, ...]) -> None:

@@ -1,9 +1,12 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from cgeval.errors import OutputError
-from study_server.building.place import made_whole
+from study_server.building.place import made_whole, replaced_whole
 
 
 def test_the_folder_appears_when_all_is_written_and_belongs_to_its_owner(tmp_path):
@@ -68,3 +71,44 @@ def test_what_a_kill_left_is_removed_and_what_is_at_work_is_not(tmp_path):
         with made_whole(tmp_path / "study"):
             assert not left.exists()
         assert other.is_dir()
+
+
+def test_two_that_are_replaced_at_once_come_one_after_the_other(tmp_path):
+    """Sixteen at a time, each in its own; whoever ends last stays, and nobody is told of a folder in the way."""
+
+    def write(number: int) -> None:
+        with replaced_whole(tmp_path / "report", {"file"}, "report") as work:
+            (work / "file").write_text(f"{number}")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(write, range(200))) == [None] * 200
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert int((tmp_path / "report" / "file").read_text()) in range(200)
+    assert (tmp_path / "report").stat().st_mode & 0o700 == 0o700
+
+
+def test_nobody_removes_what_is_whole_and_about_to_take_its_place(tmp_path, monkeypatch):
+    """Another one begins in the very moment before the folder gets its final name."""
+    rename = Path.rename
+
+    def rename_late(work: Path, place: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        with suppress(KeyError), made_whole(tmp_path / "study"):
+            raise KeyError
+        return rename(work, place)
+
+    with made_whole(tmp_path / "study") as work:
+        (work / "file").touch()
+        monkeypatch.setattr(Path, "rename", rename_late)
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["file"]
+
+
+def test_what_came_meanwhile_and_is_more_than_a_report_stays(tmp_path):
+    def write_too_late() -> None:
+        with replaced_whole(tmp_path / "report", {"file"}, "report"):
+            (tmp_path / "report").mkdir()
+            (tmp_path / "report" / "thesis.tex").touch()
+
+    with pytest.raises(OutputError, match="more than a report"):
+        write_too_late()
+    assert (tmp_path / "report" / "thesis.tex").exists()
