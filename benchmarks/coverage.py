@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.train_step import hardware
 from cgeval.files import write_json_atomic
 from cgeval.runs import now
 from study_server.analysis.bootstraps import participant_bootstrap
@@ -183,6 +182,8 @@ def lines(cells: list[Cell], margins: list[Margin], plans: list[Planned]) -> Ite
 
 def main() -> None:
     """Print the tables; --json writes the figures with the hardware."""
+    from benchmarks.train_step import hardware  # brings torch, which the tests of the tables do without
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -196,6 +197,7 @@ def main() -> None:
         about = {
             "measured_at": now(),
             "hardware": hardware(),
+            "processes": options.processes,
             "seconds": round(seconds, 1),
             "studies": {"intervals": STUDIES, "bootstrap and GEE": SLOW_STUDIES, "tests": TESTED_STUDIES},
         }
