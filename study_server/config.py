@@ -59,7 +59,9 @@ class Trials(Section):
     @model_validator(mode="after")
     def _is_balanced(self) -> "Trials":
         if self.scored % 2:
-            raise ValueError(f"scored is {self.scored}: an even number is expected, half of it with the real one left")
+            raise ValueError(
+                f"trials.scored is {self.scored}: an even number is expected, half of it with the real one left"
+            )
         return self
 
 
@@ -108,7 +110,7 @@ class Entry(Section):
     @model_validator(mode="after")
     def _has_codes(self) -> "Entry":
         if self.platform == "prolific" and not self.prolific_code_completed:
-            raise ValueError("platform is prolific: prolific_code_completed is expected, from the study's page there")
+            raise ValueError("entry.prolific_code_completed is expected with Prolific, from the study's page there")
         return self
 
 
@@ -160,6 +162,8 @@ def read_config(path: Path, changes: tuple[str, ...] = ()) -> StudyConfig:
     """study.toml and changes such as "trials.scored=20"; raises ConfigError in one sentence that names the key."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing: restore it from a backup, or build the study anew.") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as TOML ({error}): mend it, or start from the defaults.") from None
     return make_config(table, changes, str(path))
@@ -172,7 +176,7 @@ def make_config(table: dict[str, Any], changes: tuple[str, ...] = (), where: str
     try:
         return StudyConfig.model_validate_json(_json(table))
     except ValidationError as error:
-        raise ConfigError(_sentence(error, where)) from None
+        raise ConfigError(_sentence(error, _blamed(error, changes) or where)) from None
 
 
 def _json(table: dict[str, Any]) -> str:
@@ -196,9 +200,20 @@ def _set(table: dict[str, Any], change: str) -> None:
         place[name] = text
 
 
+def _blamed(error: ValidationError, changes: tuple[str, ...]) -> str | None:
+    """The change that the mistake came in by; None where it was there before."""
+    place = [str(part) for part in error.errors()[0]["loc"]]
+    for change in changes:
+        key = change.partition("=")[0].split(".")
+        if all(one == other for one, other in zip(key, place, strict=False)):
+            return f"--set {change}"
+    return None
+
+
 def _sentence(error: ValidationError, where: str) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "study.toml"
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown setting {key!r}; docs/hosting-a-study.md lists the known ones."
-    return f"{where}: {key} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}." if isinstance(first["input"], dict) else f"{where}: {key} is {first['input']!r}: {said}."
