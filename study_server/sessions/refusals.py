@@ -1,7 +1,9 @@
 """Why a participant's request is not granted: a status of HTTP, a word for the page, and a sentence."""
 
+from cgeval.errors import CgevalError
 
-class RefusedError(Exception):
+
+class RefusedError(CgevalError):
     """A request that changes nothing. code: a word that the page knows, such as "taken_over"; status: of HTTP."""
 
     def __init__(self, status: int, code: str, sentence: str) -> None:

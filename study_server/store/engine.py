@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.pool import QueuePool
 
-from cgeval.errors import ConfigError, OutputError, RunError
+from cgeval.errors import CgevalError, ConfigError, OutputError, RunError
 from study_server.store.models import Setting
 from study_server.store.turns import BusyError, Queue
 
@@ -30,8 +30,12 @@ STORAGE = ("disk is full", "disk i/o error", "no space left", "could not extend"
 BUSY = ("database is locked", "database table is locked", "lock timeout", "deadlock")
 
 
-class StorageError(Exception):
-    """The database cannot keep what it was given: the disk is full or broken. Nothing was stored."""
+class StorageError(CgevalError):
+    """The database cannot keep what it was given: the disk is full or broken. Nothing was stored. said: by it."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the database cannot keep what it was given ({said}): make room on its disk, and try again.")
+        self.said = said
 
 
 class Database:
@@ -218,7 +222,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (DatabaseError, sqlite3.Error) as error:
-        said = str(getattr(error, "orig", error)).lower()
+        said = _first_line(error).lower()
         if any(words in said for words in STORAGE):
             raise StorageError(said) from error
         is_away = isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error)
@@ -233,7 +237,13 @@ def _opening(url: URL) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, sqlite3.Error, StorageError, BusyError, OSError) as error:
-        said = next(iter(str(getattr(error, "orig", error)).strip().splitlines()), type(error).__name__)
         raise OutputError(
-            f"the database {url.render_as_string()} cannot be opened ({said}): see that it is there and may be written."
+            f"the database {url.render_as_string()} cannot be opened ({_first_line(error)}): see that it is there and "
+            "may be written."
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    """Of what the database itself said."""
+    said = error.said if isinstance(error, StorageError | BusyError) else str(getattr(error, "orig", error))
+    return next(iter(said.strip().splitlines()), type(error).__name__)

@@ -11,14 +11,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cgeval.errors import CgevalError
+
 HELD = "database is locked by another process"
 
 
-class BusyError(Exception):
+class BusyError(CgevalError):
     """The database is held by another process for longer than one waits, or its server is away.
 
-    Nothing was stored; or, where the connection broke in the very commit, all of it: asking again is safe.
+    Nothing was stored; or, where the connection broke in the very commit, all of it: asking again is safe. said: by the
+    database.
     """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"the database is not free ({said}): try again, and see that its server runs, and that no process that "
+            "uses it was stopped in the middle."
+        )
+        self.said = said
 
 
 class Queue:
