@@ -19,11 +19,11 @@ from cgeval.errors import RunError, SchemaError
 from study_server.analysis.exclusions import Rules
 from study_server.analysis.judgements import PHASES, Judgements, judgements_of
 from study_server.config import StudyConfig, read_config
-from study_server.manifest import CONFIG, Manifest, Source, read_manifest
+from study_server.manifest import CONFIG, IMPORTED, Manifest, Source, read_manifest
 from study_server.store.engine import claim, open_database
 from study_server.store.models import Answer, Event, Session, Setting, Trial
 
-IMPORTED, JUDGEMENTS = "imported.json", "judgements.jsonl"
+JUDGEMENTS = "judgements.jsonl"
 REGISTRATION = "preregistration_sha256"  # the setting
 SCHEMA = 1
 INVALID = frozenset({"exposure", "hidden", "unseen"})  # flags of a trial that was not seen as it should be
@@ -103,12 +103,14 @@ def _imported(folder: Path) -> Judged:
         raise RunError(f"{folder} is no whole import ({error}): import the files again.") from None
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         raise SchemaError(f"{folder / IMPORTED} has another schema than {SCHEMA}: import the files again.")
-    judgements = judgements_of([(name, arm) for name, arm in facts["sessions"]], rows)
+    try:
+        judgements = judgements_of([(name, arm) for name, arm in facts["sessions"]], rows)
+        told = {name: facts[name] for name in ("study_id", "preset", "asked", "created_at")}
+        notes = tuple(facts["notes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder} is no whole import ({error!r}): import the files again.") from None
     states = {"DONE": len(judgements.participants)}
-    told = {name: facts[name] for name in ("study_id", "preset", "asked", "created_at")}
-    return Judged(
-        folder, **told, wanted=0, states=states, judgements=judgements, rules=Rules(), notes=tuple(facts["notes"])
-    )
+    return Judged(folder, **told, wanted=0, states=states, judgements=judgements, rules=Rules(), notes=notes)
 
 
 def _hosted(found: Transaction, folder: Path, manifest: Manifest, config: StudyConfig) -> Judged:

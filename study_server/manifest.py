@@ -17,6 +17,7 @@ from cgeval.files import write_json_atomic
 
 SCHEMA = 1
 FILE, CONFIG, STIMULI = "manifest.json", "study.toml", "stimuli"
+IMPORTED = "imported.json"  # in place of the manifest, where answers came from elsewhere
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 SIMULATED = "The participants are simulated, by `study-server rehearse --keep`: no people answered."  # a warning
@@ -103,21 +104,30 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json_atomic(folder / FILE, asdict(manifest))
 
 
+def _no_study(folder: Path) -> str:
+    if (folder / IMPORTED).is_file():
+        return f"{folder} was imported, and this needs a study that was built here; `study-server report` takes it."
+    return f"{folder} is no study: `study-server build --help` says how to make one."
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Raises RunError where there is none, SchemaError for one of another version."""
     path = folder / FILE
     try:
         content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(f"{folder} is no study: `study-server build {folder} --help` says how to make one.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(_no_study(folder)) from None
     except ValueError as error:
         raise RunError(f"{path} is not whole ({error}): restore it from a backup.") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise SchemaError(f"{path} has another schema than {SCHEMA}: use the version of cgeval that made it.")
-    parts = {
-        "real": Source(**content["real"]),
-        "algorithms": tuple(Source(**each) for each in content["algorithms"]),
-        "pairs": tuple(Pair(**each) for each in content["pairs"]),
-        "warnings": tuple(content["warnings"]),
-    }
-    return Manifest(**content | parts)
+    try:
+        parts = {
+            "real": Source(**content["real"]),
+            "algorithms": tuple(Source(**each) for each in content["algorithms"]),
+            "pairs": tuple(Pair(**each) for each in content["pairs"]),
+            "warnings": tuple(content["warnings"]),
+        }
+        return Manifest(**content | parts)
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{path} is not whole ({error!r}): restore it from a backup.") from None

@@ -26,7 +26,7 @@ class Rules:
         return (
             (
                 "catch trials",
-                "" if self.catch_wrong is None else f"more than {self.catch_wrong} catch trials wrong",
+                "" if self.catch_wrong is None else f"more than {_catch_trials(self.catch_wrong)} wrong",
             ),
             (
                 "too fast",
@@ -43,6 +43,10 @@ class Rules:
                 f"more than {self.invalid_share:.0%} of exposures flagged" if self.invalid_share < 1 else "",
             ),
         )
+
+
+def _catch_trials(number: int) -> str:
+    return f"{number} catch trial{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, eq=False)

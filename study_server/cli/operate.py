@@ -51,7 +51,7 @@ def status(study: Path, database_url: str | None, as_json: bool, show_rates: boo
         with opened.database.read() as found:
             told = read_status(found, opened.manifest, opened.config, now)
             rates = read_rates(found) if show_rates or told.is_complete else {}
-        if show_rates and not told.is_complete:
+        if rates and not told.is_complete:
             write_down_look(opened.database, "rates_shown", now)
             click.echo(SO_FAR.format("the rates are"), err=True)
     if as_json:
@@ -119,11 +119,12 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
         else:
             files = export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite)
         with opened.database.read() as found:
-            is_complete = read_status(found, opened.manifest, opened.config, now).is_complete
-        if not is_complete:
+            status = read_status(found, opened.manifest, opened.config, now)
+        is_early = not status.is_complete and status.answers > 0
+        if is_early:
             write_down_look(opened.database, "exported", now)
     _tell(files, told)
-    if not is_complete:
+    if is_early:
         click.echo(SO_FAR.format("the tables are"), err=True)
 
 

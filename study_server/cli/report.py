@@ -33,13 +33,15 @@ def report(
     replaces the one before. Fooling rates become records, which `cgeval compare` puts beside automatic scores.
     """
     from study_server.reporting import writing
-    from study_server.reporting.records import record_rates
+    from study_server.reporting.records import record_rates, refuse_records
     from study_server.reporting.report import make_report
     from study_server.reporting.sheets import as_json as json_of
     from study_server.reporting.text import as_text
 
     folder = out or study / writing.FOLDER
-    writing.refuse_place(folder)
+    if study.is_dir():
+        writing.refuse_place(folder)
+        refuse_records(study)
     given = [*(["--margin", f"{margin:g}"] if margin is not None else []), *(["--unfinished"] if unfinished else [])]
     command = shlex.join(["study-server", "report", str(study), *given])
     made = make_report(study, database_url, margin=margin, unfinished=unfinished, command=command)

@@ -210,11 +210,13 @@ def _refuse_useless(trials: Sequence[Trial], reading: Reading) -> None:
 
 
 def _participants(trials: Sequence[Trial]) -> dict[tuple[str, str], str]:
-    """Name of each (worker, algorithm): the worker's, with the algorithm's behind it where there are several.
+    """Name of each (worker, algorithm): the worker's, with the algorithm's behind it where there are several. By
+    algorithm, so that reports have these in an order that is not by chance.
 
     Catch trials are of the worker, not of an algorithm.
     """
-    pairs = sorted({(each.worker, each.algorithm) for each in trials if each.phase != "catch"})
+    found = {(each.worker, each.algorithm) for each in trials if each.phase != "catch"}
+    pairs = sorted(found, key=lambda pair: (pair[1], pair[0]))
     several = Counter(worker for worker, _ in pairs)
     return {pair: pair[0] if several[pair[0]] == 1 else f"{pair[0]} {pair[1]}" for pair in pairs}
 

@@ -6,7 +6,8 @@ from cgeval.errors import RunError
 from study_server.exchange.amt_export import write_amt
 from study_server.exchange.jspsych import write_jspsych
 from study_server.exchange.lme4 import write_lme4
-from study_server.judged import IMPORTED, read_judged
+from study_server.judged import read_judged
+from study_server.manifest import IMPORTED
 from study_server.operating.export import made_or_replaced
 from study_server.sessions.study import Study
 

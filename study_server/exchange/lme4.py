@@ -8,7 +8,8 @@ import numpy as np
 
 from study_server.analysis.exclusions import apply
 from study_server.analysis.judgements import SCORED
-from study_server.judged import IMPORTED, Judged
+from study_server.judged import Judged
+from study_server.manifest import IMPORTED
 
 TABLE, SCRIPT = "lme4.csv", "lme4.R"
 COLUMNS = (

@@ -16,28 +16,40 @@ from study_server.analysis.exclusions import Rules
 from study_server.judged import Judged
 from study_server.manifest import CONFIG
 from study_server.manifest import FILE as MANIFEST
-from study_server.registration.document import versions
+from study_server.registration.document import SCHEMA, second, versions
 from study_server.registration.freezing import FILE
+
+NEEDED = frozenset({"created_at", "versions", "study", "manifest_sha256", "config_sha256", "target", "exclusions"}) | {
+    *("primary", "contrasts", "equivalence", "analysis_seed", "resamples")
+}
 
 
 def registered_choices(judged: Judged) -> Choices | None:
-    """What was declared; None where nothing was. Raises RunError for a document that cannot be read."""
+    """What was declared, in a rehearsal's copy of the study that was rehearsed; None where nothing was.
+
+    Raises RunError for a document that cannot be read.
+    """
     content = _read(judged)
     if content is None:
         return None
-    return Choices(
-        rules=Rules(**content["exclusions"]["rules"]),
-        margin=content["equivalence"]["margin"],
-        pairs=tuple((one, other) for one, other in content["contrasts"]["pairs"]),
-        level=content["primary"]["level"],
-        seed=content["analysis_seed"],
-        resamples=content["resamples"],
-        permutations=content["contrasts"]["permutations"],
-    )
+    try:
+        return Choices(
+            rules=Rules(**content["exclusions"]["rules"]),
+            margin=content["equivalence"]["margin"],
+            pairs=tuple((one, other) for one, other in content["contrasts"]["pairs"]),
+            level=content["primary"]["level"],
+            seed=content["analysis_seed"],
+            resamples=content["resamples"],
+            permutations=content["contrasts"]["permutations"],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise _not_whole(judged) from None
 
 
 def deviations(judged: Judged, choices: Choices) -> tuple[str, ...]:
-    """A sentence for each; none where all is as registered, or nothing was registered."""
+    """A sentence for each; none where all is as registered, or nothing was registered, or it is a rehearsal."""
+    if judged.manifest is not None and judged.manifest.is_simulated:
+        return ()
     content = _read(judged)
     if content is None:
         gone = f"The pre-registration that was frozen (SHA-256 {judged.registration}) is not there any more."
@@ -49,11 +61,20 @@ def _read(judged: Judged) -> dict[str, Any] | None:
     path = judged.folder / FILE
     try:
         content = json.loads(path.read_bytes())
-        return dict(content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}): restore it from where it was registered.") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or not content.keys() >= NEEDED:
+        raise _not_whole(judged)
+    return content
+
+
+def _not_whole(judged: Judged) -> RunError:
+    return RunError(
+        f"{judged.folder / FILE} is no whole pre-registration of schema {SCHEMA}: restore it from where it was "
+        "registered."
+    )
 
 
 def _document(judged: Judged) -> Iterator[str]:
@@ -81,7 +102,8 @@ def _study(judged: Judged, content: Mapping[str, Any]) -> Iterator[str]:
 
 def _answers(judged: Judged, content: Mapping[str, Any]) -> Iterator[str]:
     if judged.first_at and judged.first_at < content["created_at"]:
-        yield f"The first participant came at {judged.first_at}, before the registration at {content['created_at']}."
+        came, created = second(judged.first_at), second(content["created_at"])
+        yield f"The first participant came at {came}, before the registration at {created}."
     arms = judged.judgements.arms
     done = np.bincount(judged.judgements.arm_of, minlength=len(arms))
     for arm, wanted in content["target"].items():
@@ -89,8 +111,9 @@ def _answers(judged: Judged, content: Mapping[str, Any]) -> Iterator[str]:
         if count != wanted:
             than = "fewer" if count < wanted else "more"
             yield f"{arm} has {count} finished sessions, {than} than the {wanted} registered."
-    for at in judged.looks:
-        yield f"Rates or answers were seen at {at}, before all arms were complete."
+    if judged.looks:
+        when = ", ".join(second(at) for at in judged.looks)
+        yield f"Rates or answers were seen at {when}, before all arms were complete."
 
 
 def _analysis(choices: Choices, content: Mapping[str, Any]) -> Iterator[str]:

@@ -10,10 +10,16 @@ from typing import Any
 from cgeval.files import sha256_file
 from study_server.analysis.analysis import Choices
 from study_server.judged import Judged
-from study_server.manifest import CONFIG, FILE, Source
+from study_server.manifest import CONFIG, FILE, SIMULATED, Source
 
 SCHEMA = 1
 PACKAGES = ("cgeval", "numpy", "scipy")
+COME_BY = {
+    "open": "the study's address, a session a browser",
+    "links": "signed personal links",
+    "mturk": "Mechanical Turk",
+    "prolific": "Prolific",
+}
 PRIMARY = "mean of participants' fooling rates, Korn-Graubard interval over participants"
 TEST = "permutation test of participants' mean rates (two-sided, studentised), Holm over the contrasts"
 
@@ -45,6 +51,7 @@ def document(judged: Judged, choices: Choices, created_at: str) -> dict[str, Any
         "pairs": {arm: len(manifest.pairs_of(arm)) for arm in manifest.arms},
         "target": dict.fromkeys(manifest.arms, config.participants.per_algorithm),
         "stopping": "an arm ends with its target of finished sessions; who is excluded afterwards is not replaced",
+        "accepted": [each for each in manifest.warnings if each != SIMULATED],
         "exclusions": {"rules": vars(choices.rules), "in_order": _rules(choices)},
         "primary": {"estimator": PRIMARY, "level": choices.level},
         "contrasts": {
@@ -63,6 +70,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
+def second(at: str) -> str:
+    """A time of the database or of a document, without fractions of a second."""
+    return f"{at[:19]}Z" if at[19:20] == "." else at
+
+
 def as_markdown(content: Mapping[str, Any], digest: str) -> str:
     """For people, and for a registry. digest: SHA-256 of the JSON file, by which the document can be held to it."""
     protocol, trials = content["protocol"], content["protocol"]["trials"]
@@ -70,7 +82,7 @@ def as_markdown(content: Mapping[str, Any], digest: str) -> str:
     lines = [
         "# Pre-registration of a real-vs-fake study",
         "",
-        f"Frozen on {content['created_at']}, before anybody took part. Study `{content['study']}`; SHA-256 of "
+        f"Frozen on {second(content['created_at'])}, before anybody took part. Study `{content['study']}`; SHA-256 of "
         f"`preregistration.json`: `{digest}`.",
         "",
         "## Question",
@@ -83,10 +95,11 @@ def as_markdown(content: Mapping[str, Any], digest: str) -> str:
         f"images are shown {protocol['layout'].replace('simultaneous', 'at once').replace('sequential', 'in turn')}, "
         f"{exposure['shown_ms']} ms each, at {exposure['size_px']} px. Time to answer is not limited.",
         f"- A session has {trials['practice']} practice trials with feedback, {trials['scored']} scored ones and "
-        f"{trials['catch']} catch trials; one algorithm a session, one session a participant.",
+        f"{trials['catch']} catch trial{'' if trials['catch'] == 1 else 's'}; one algorithm a session, one session a "
+        "participant.",
         f"- Pairs are {'of one input' if trials['paired'] else 'unpaired'}, drawn without replacement; the real image "
         f"is left as often as right. Seed {protocol['seed']}.",
-        f"- Participants come by: {protocol['entry']}. Phones: {protocol['participants']['phones']}.",
+        f"- Participants come by {COME_BY[protocol['entry']]}. Small screens: {protocol['participants']['phones']}.",
         "",
         "## Images",
         "",
@@ -97,6 +110,7 @@ def as_markdown(content: Mapping[str, Any], digest: str) -> str:
             for name, source in content["images"].items()
         ],
         "",
+        *_accepted(content["accepted"]),
         "## How many, and when it stops",
         "",
         *[f"- {arm}: {count} finished sessions." for arm, count in content["target"].items()],
@@ -111,11 +125,11 @@ def as_markdown(content: Mapping[str, Any], digest: str) -> str:
         "",
         "## Analysis",
         "",
-        f"- Primary: {content['primary']['estimator']}, {content['primary']['level']:.0%}.",
+        f"- Primary: {content['primary']['estimator']}, {100 * content['primary']['level']:g} %.",
         f"- Contrasts: {', '.join(' against '.join(pair) for pair in content['contrasts']['pairs']) or 'none'}; "
-        f"{content['contrasts']['test']}; {content['contrasts']['permutations']} deals.",
+        f"{content['contrasts']['test']}; {content['contrasts']['permutations']:,} deals.",
         f"- Equivalence: {content['equivalence']['sentence']}.",
-        f"- Seed {content['analysis_seed']}, {content['resamples']} resamples.",
+        f"- Seed {content['analysis_seed']}, {content['resamples']:,} resamples of each bootstrap.",
         "",
         "## Made with",
         "",
@@ -138,10 +152,17 @@ def _rules(choices: Choices) -> list[str]:
     return [f"{rule}: {meaning}" for rule, meaning in choices.rules.sentences() if meaning]
 
 
+def _accepted(warnings: Sequence[str]) -> list[str]:
+    """What might give the answer away, and was known."""
+    told = [f"- {each}" for each in warnings]
+    return ["Known when the study was built, and accepted:", "", *told, ""] if told else []
+
+
 def _equivalence(choices: Choices) -> dict[str, Any]:
     if choices.margin is None:
         return {"margin": None, "sentence": "not tested"}
-    sentence = f"two one-sided tests (TOST) over participants that a rate lies within 50 % ± {choices.margin:.0%}"
+    margin = f"{100 * choices.margin:g} points"
+    sentence = f"two one-sided tests (TOST) over participants that a rate lies within {margin} of 50 %"
     return {"margin": choices.margin, "sentence": sentence}
 
 

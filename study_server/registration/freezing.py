@@ -4,6 +4,7 @@ The database keeps the document's digest, so that a later change of the file sho
 """
 
 import hashlib
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def freeze(folder: Path, choices: Choices, database_url: str | None = None) -> t
     judged = read_judged(folder, database_url)
     if judged.manifest is None:
         raise RunError(f"{folder} was imported: its answers are there, and nothing can be registered before them.")
-    _refuse_arms(judged.manifest.arms, choices)
+    _refuse_pairs(judged.manifest.arms, choices)
     changed = verify_study(folder)
     if changed:
         raise RunError(f"{folder} is not as it was built: {changed[0]} Restore it, or build it anew.")
@@ -55,7 +56,11 @@ def freeze(folder: Path, choices: Choices, database_url: str | None = None) -> t
     return folder / FOR_PEOPLE, digest
 
 
-def _refuse_arms(arms: tuple[str, ...], choices: Choices) -> None:
+def _refuse_pairs(arms: tuple[str, ...], choices: Choices) -> None:
+    """Of algorithms that are not there, or twice the same: Holm's correction would be for too many."""
     for name in (name for pair in choices.pairs or () for name in pair):
         if name not in arms:
             raise ConfigError(f"there is no algorithm {name!r} to contrast: the study has {', '.join(arms)}.")
+    for pair, often in Counter(frozenset(pair) for pair in choices.pairs or ()).items():
+        if often > 1:
+            raise ConfigError(f"{' and '.join(sorted(pair))} are contrasted {often} times: name each pair once.")

@@ -27,6 +27,7 @@ from study_server.building.secrets import read_secrets
 from study_server.config import StudyConfig, read_config
 from study_server.manifest import CONFIG, SIMULATED, STIMULI, Manifest, read_manifest, write_manifest
 from study_server.operating.status import read_rates, read_status
+from study_server.registration import FILE as REGISTRATION
 from study_server.rehearsal.client import Measured, attend
 from study_server.rehearsal.people import Crowd, Told, Truth, queries, take_part
 from study_server.sessions.study import now_utc, open_study, stamp
@@ -97,7 +98,7 @@ def rehearse(
 
     Raises a CgevalError where it cannot be served, or not be kept.
     """
-    config, manifest = read_config(folder / CONFIG), read_manifest(folder)
+    manifest, config = read_manifest(folder), read_config(folder / CONFIG)
     _refuse(folder, config, manifest, crowd)
     if keep is None:
         with tempfile.TemporaryDirectory() as place:
@@ -194,7 +195,10 @@ def _freeze(copy: Path, config: StudyConfig, manifest: Manifest, wanted: int) ->
 
 
 def _make_whole_study(copy: Path, folder: Path, config: StudyConfig, wanted: int) -> None:
-    """Images of its own, and no more participants wanted than came, so that it is finished."""
+    """Images of its own, no more participants wanted than came, so that it is finished, and what was registered of the
+    study, so that the copy is evaluated as the study will be."""
     (copy / STIMULI).unlink()
+    if (folder / REGISTRATION).is_file():
+        shutil.copyfile(folder / REGISTRATION, copy / REGISTRATION)
     shutil.copytree((folder / STIMULI).resolve(), copy / STIMULI)
     _freeze(copy, config, read_manifest(copy), wanted)

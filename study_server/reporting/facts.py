@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from study_server.judged import Judged
+from study_server.registration import FILE as REGISTERED
+from study_server.registration.document import second
 from study_server.reporting import page_summary
 from study_server.reporting.report import Report
 from study_server.reporting.wording import LAYOUTS, how_asked, plain
@@ -23,7 +25,7 @@ def facts(report: Report) -> tuple[tuple[str, str], ...]:
         (heading, text)
         for heading, text in (
             ("unfinished", _unfinished(judged)),
-            ("study", f"{judged.study_id}, built {judged.created_at}"),
+            ("study", f"{judged.study_id}, built {second(judged.created_at)}"),
             ("protocol", _protocol(judged)),
             ("sessions", _sessions(judged)),
             ("registered", _registered(judged)),
@@ -72,6 +74,8 @@ def _sessions(judged: Judged) -> str:
 def _registered(judged: Judged) -> str:
     if judged.registration:
         return f"yes, SHA-256 {judged.registration[:DIGEST_LETTERS]}"
+    if judged.manifest is not None and judged.manifest.is_simulated and (judged.folder / REGISTERED).is_file():
+        return "no; analysed as was registered for the study that was rehearsed"
     return "no" if judged.manifest is not None else ""
 
 

@@ -40,7 +40,7 @@ def _table(table: Table, label: str) -> list[str]:
 
 
 def _head(head: str) -> str:
-    return "$n$" if head == "n" else "$p$" if head == "p" else escaped(head)
+    return re.sub(r"^([np])(?= |$)", r"$\1$", escaped(head))
 
 
 def _row(row: tuple[str, ...], words: int) -> str:

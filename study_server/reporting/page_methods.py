@@ -8,6 +8,7 @@ from importlib.metadata import version
 from study_server.analysis.clusters import USUAL_ICC
 from study_server.judged import Judged
 from study_server.manifest import Manifest, Source
+from study_server.registration.document import second
 from study_server.reporting.page_words import count, day, level
 from study_server.reporting.report import Report
 
@@ -125,7 +126,7 @@ def _run(report: Report) -> Iterator[Fact]:
     choices = report.analysis.choices
     if report.command:
         yield Fact("command", report.command, is_code=True)
-    yield Fact("made on", f"{day(report.created_at)} ({report.created_at})")
+    yield Fact("made on", f"{day(report.created_at)} ({second(report.created_at)})")
     programs = (f"{name} {version(name)}" for name in ("numpy", "scipy"))
     yield Fact("versions", f"cgeval {report.version}, Python {platform.python_version()}, {', '.join(programs)}")
     yield Fact("level of intervals", level(choices.level))
@@ -139,13 +140,15 @@ def _study(judged: Judged) -> Iterator[Fact]:
     yield Fact("preset", judged.preset or "not said")
     yield Fact("asked for", f"the image that is {judged.asked}" if judged.asked else "not said")
     if judged.created_at:
-        yield Fact("built on" if judged.manifest else "imported on", f"{day(judged.created_at)} ({judged.created_at})")
+        heading = "built on" if judged.manifest else "imported on"
+        yield Fact(heading, f"{day(judged.created_at)} ({second(judged.created_at)})")
     if judged.first_at:
-        yield Fact("first came, last ended", f"{judged.first_at}, {judged.last_at or 'nobody yet'}")
+        yield Fact("first came, last ended", f"{second(judged.first_at)}, {second(judged.last_at) or 'nobody yet'}")
     if judged.wanted:
         yield Fact("wanted", f"{count(judged.wanted, 'participant')} for each algorithm")
     if judged.manifest is not None:
         yield Fact("built by", f"cgeval {judged.manifest.version}, seed {judged.manifest.seed}")
+        yield Fact("registered", f"SHA-256 {judged.registration}" if judged.registration else "no", is_code=True)
         yield Fact("study.toml", f"SHA-256 {judged.manifest.config_sha256}", is_code=True)
 
 

@@ -16,6 +16,7 @@ from cgeval.images import Picture, encode_png, read_rgb, resize
 from study_server.analysis.closer import ImageRate
 from study_server.judged import Judged
 from study_server.manifest import STIMULI, Manifest
+from study_server.reporting.extremes import convincing
 
 EACH = 6
 MOST_PX, FEWER_PX = 128, 96
@@ -51,12 +52,8 @@ class Extremes:
 
 
 def extremes(name: str, images: Sequence[ImageRate], judged: Judged, arms: int) -> Extremes:
-    """At most six of each, none twice; by the ends of their intervals, lest those that few have judged come first."""
-    many = min(EACH, len(images) // 2)
-    convincing = sorted(images, key=lambda each: (-each.interval.low, -each.rate, each.image))
-    failing = sorted(images, key=lambda each: (each.interval.high, each.rate, each.image))
-    most = convincing[:many]
-    least = [each for each in failing if each not in most][:many]
+    """At most six of each, none twice."""
+    most, least = convincing(images, EACH)
     size_px = MOST_PX if arms <= MANY_ARMS else FEWER_PX
     return Extremes(name, *(tuple(_shown(each, judged, size_px) for each in part) for part in (most, least)))
 

@@ -57,7 +57,7 @@ def cautions(report: Report) -> list[str]:
 
 def notes(report: Report) -> list[str]:
     """What a reader should know, and nobody need worry about."""
-    return [*_excluded(report), *report.judged.notes]
+    return [*_registered(report), *_excluded(report), *report.judged.notes]
 
 
 def of_images(analysis: Analysis) -> str:
@@ -162,7 +162,7 @@ def _of_arms(report: Report) -> Iterator[str]:
     if few:
         yield (
             f"Only {_pools(few)} were judged, and about {FEW_IMAGES} are wanted: the intervals hold for these images; "
-            "what other images would give is less certain (“participants and images” below)."
+            "what other images would give is less certain."
         )
     for name, each in found.items():
         if each.closer.flagged > MANY_FLAGGED:
@@ -176,6 +176,11 @@ def _pools(images: Mapping[str, int]) -> str:
     low, high = min(images.values()), max(images.values())
     each = count(low, "image") if low == high else f"{low:,} to {high:,} images"
     return f"{each} of each of {len(images)} algorithms"
+
+
+def _registered(report: Report) -> Iterator[str]:
+    if report.judged.registration and not report.deviations:
+        yield "All is as it was registered before anybody took part."
 
 
 def _excluded(report: Report) -> Iterator[str]:

@@ -21,6 +21,11 @@ from study_server.reporting.wording import level
 PROTOCOL = METRIC = "fooling_rate"
 
 
+def refuse_records(folder: Path) -> None:
+    """Raise RecordError where records are there that cannot be read, before anything is written."""
+    read_records(folder, PROTOCOL)
+
+
 def record_rates(report: Report) -> list[str]:
     """Add a record for each rate that is not there yet, all or none. Returns a sentence on what was done.
 

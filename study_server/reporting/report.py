@@ -42,8 +42,8 @@ def make_report(
     """Read and analyse the study, which may be running.
 
     margin: of equivalence to 50 %, as a fraction; None for what was registered, if anything. unfinished: look although
-    arms lack participants, which is written down in the study's events before anything is shown. Raises ConfigError
-    for an unfinished study without it, RunError for what is no study.
+    arms lack participants, which is written down in the study's events before anything is shown, if there is anything.
+    Raises ConfigError for an unfinished study without it, RunError for what is no study.
     """
     judged = read_judged(folder, database_url)
     if judged.unfinished and not unfinished:
@@ -53,7 +53,7 @@ def make_report(
         choices = replace(choices, margin=margin)
     analysis = analyse(judged.judgements, choices)
     now = stamp(clock())
-    if judged.unfinished:
+    if judged.unfinished and judged.judgements.participants:
         _write_down_look(judged, database_url, now)
     return Report(judged, analysis, deviations(judged, choices), now, version("cgeval"), command)
 

@@ -1,23 +1,24 @@
 """A report goes in; its tables come out, as words, for every format that is not a page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from study_server.analysis.analysis import Arm, Estimate
 from study_server.analysis.closer import ImageRate, Mean
 from study_server.judged import Judged
+from study_server.reporting.extremes import convincing
 from study_server.reporting.report import Report
 from study_server.reporting.wording import (
     NOTHING,
     brackets,
     digits,
-    how_asked,
     level,
     number,
     points,
     probability,
     quartiles,
     signed_brackets,
+    whose,
 )
 
 EXTREMES = 5  # images at each end; all of them are in images.csv
@@ -61,7 +62,7 @@ def rates(report: Report) -> Table:
     share = level(choices.level)
     return Table(
         "rates",
-        f"Fooling rate ({how_asked(report.judged)})",
+        f"Fooling rate ({whose(report.judged)})",
         (
             "algorithm",
             "fooled %",
@@ -102,7 +103,7 @@ def contrasts(report: Report) -> Table:
     pairs = "the registered pairs" if choices.pairs is not None else "all pairs"
     return Table(
         "contrasts",
-        f"Differences of fooling rates ({how_asked(report.judged)})",
+        f"Differences of fooling rates ({whose(report.judged)})",
         ("algorithms", "points", f"{level(choices.level)} interval", "n", "p", "p (Holm)"),
         rows,
         (
@@ -126,7 +127,7 @@ def equivalence(report: Report) -> Table:
     margin = digits(choices.margin)
     return Table(
         "equivalence",
-        f"Equivalence to 50 % within {margin} points ({how_asked(report.judged)})",
+        f"Equivalence to 50 % within {margin} points ({whose(report.judged)})",
         ("algorithm", "fooled %", f"{level(choices.level)} interval", "n", "p (TOST)", "equivalent"),
         tuple(rows),
         (f"Two one-sided t tests over participants; equivalent where p is at most {alpha:.3g}.",),
@@ -149,7 +150,7 @@ def flow(report: Report) -> Table:
     )
     rules = [f"{each.rule}: {each.meaning}" for each in excluded]
     told = f"Rules as declared, in their order: {'; '.join(rules)}." if rules else "No rule was declared."
-    return Table("exclusions", f"Participants ({how_asked(report.judged)})", heads, rows, (told,))
+    return Table("exclusions", f"Participants ({whose(report.judged)})", heads, rows, (told,))
 
 
 def checks(report: Report) -> Table:
@@ -172,7 +173,7 @@ def checks(report: Report) -> Table:
     )
     return Table(
         "checks",
-        f"The same by other roads, {share} intervals ({how_asked(report.judged)})",
+        f"The same by other roads, {share} intervals ({whose(report.judged)})",
         heads,
         rows,
         (
@@ -190,7 +191,7 @@ def closer(report: Report) -> Table:
     rows = [(name, *row) for name, each in report.analysis.estimates.items() for row in _behind(each)]
     return Table(
         "closer",
-        f"Behind the rates ({how_asked(report.judged)})",
+        f"Behind the rates ({whose(report.judged)})",
         ("algorithm", "what", "value", "interval", "n"),
         tuple(rows),
         (
@@ -203,18 +204,24 @@ def closer(report: Report) -> Table:
 
 def images(report: Report) -> Table:
     """The most and the least convincing images of each algorithm."""
+    share = level(report.analysis.choices.level)
     rows = [
-        (name, image_name(report.judged, image.image), str(image.fooled), str(image.trials), *_rate(image))
+        (name, end, image_name(report.judged, image.image), str(image.fooled), str(image.trials), *_rate(image))
         for name, each in report.analysis.estimates.items()
-        for image in _ends(each.closer.images)
+        for end, part in zip(("most", "least"), convincing(each.closer.images, EXTREMES), strict=True)
+        for image in part
     ]
     return Table(
         "images",
-        f"Which images fool, the {EXTREMES} most and least convincing ({how_asked(report.judged)})",
-        ("algorithm", "image", "fooled", "judged", "fooled %", f"{level(report.analysis.choices.level)} interval"),
+        f"Which images fool, the {EXTREMES} most and least convincing ({whose(report.judged)})",
+        ("algorithm", "convincing", "image", "fooled", "judged", "fooled %", f"{share} interval"),
         tuple(rows),
-        ("Clopper-Pearson intervals over judgements; one of twenty misses by chance. All images are in images.csv.",),
-        words=2,
+        (
+            "Ranked by the end of the interval that is nearer to the middle, lest those that few have judged come "
+            "first. Clopper-Pearson intervals over an image's judgements; one of twenty misses by chance. All images "
+            "are in images.csv.",
+        ),
+        words=3,
     )
 
 
@@ -248,11 +255,6 @@ def _people(found: Estimate) -> str:
 
 def _rate(image: ImageRate) -> tuple[str, str]:
     return digits(image.rate), brackets(image.interval)
-
-
-def _ends(found: Sequence[ImageRate]) -> list[ImageRate]:
-    """Each once, the most convincing first."""
-    return list(found) if len(found) <= 2 * EXTREMES else [*found[:EXTREMES], *found[-EXTREMES:]]
 
 
 def _behind(found: Estimate) -> Iterator[tuple[str, str, str, str]]:

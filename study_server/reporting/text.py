@@ -12,22 +12,22 @@ WIDEST = 110  # characters of a line of words
 
 
 def as_text(report: Report, *, full: bool = True) -> str:
-    """full: every table with its notes, and what is to be known beside; else the rates and what is grave."""
+    """full: every table, and what is to be known beside; else the rates, their differences and what is grave."""
     shown = tables(report) if full else headline(report)
     lines = [title(report)]
     for heading, text in facts(report):
         lines += _set(f"{heading:<11}", text) if full or heading in BRIEFLY else []
     for table in shown:
-        lines += ["", *_table(table, full=full)]
+        lines += ["", *_table(table)]
     lines += _listed("Careful", cautions(report))
     lines += _listed("Notes", notes(report)) if full else []
     return "\n".join(lines) + "\n"
 
 
-def _table(table: Table, *, full: bool) -> list[str]:
+def _table(table: Table) -> list[str]:
     numbers = range(table.words, len(table.heads))
-    lines = [table.title, "", *table_lines(table.heads, table.rows, numbers)]
-    return [*lines, *(line for note in (table.notes if full else ()) for line in _set("", note))]
+    lines = [table.title, "", *table_lines(table.heads, table.rows, numbers), ""]
+    return [*lines, *(line for note in table.notes for line in _set("", note))]
 
 
 def _listed(heading: str, sentences: Iterable[str]) -> list[str]:

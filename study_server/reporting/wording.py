@@ -57,8 +57,17 @@ def level(share: float) -> str:
 
 
 def how_asked(judged: Judged) -> str:
-    """Such as "zhu2017, asked for the real image": what must stand at every table."""
+    """Such as "zhu2017, asked for the real image"."""
     return f"{judged.preset or 'no preset'}, asked for {ASKED.get(judged.asked, 'an image')}"
+
+
+def whose(judged: Judged) -> str:
+    """What must stand at every table: how participants were asked, and whether these are a study's results at all."""
+    worth = [
+        *(["simulated participants"] if judged.manifest is not None and judged.manifest.is_simulated else []),
+        *(["unfinished"] if judged.unfinished else []),
+    ]
+    return "; ".join([how_asked(judged), *worth])
 
 
 def plain(text: str) -> str:

@@ -214,3 +214,8 @@ def test_an_import_that_fails_in_the_middle_leaves_nothing(tmp_path, lines, monk
     with pytest.raises(OutputError, match="No space left"):
         imported(write_results(tmp_path / "r.csv", lines), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv"]
+
+
+def test_algorithms_are_in_the_order_of_their_names(tmp_path):
+    lines = [Line(f"W{i}", judged(name, [True, False])) for i, name in enumerate("cabcab")]
+    assert imported(write_results(tmp_path / "r.csv", lines), tmp_path / "out").judgements.arms == ("a", "b", "c")

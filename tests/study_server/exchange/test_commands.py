@@ -76,3 +76,32 @@ def test_nothing_to_export_for_the_amt_tool(run, study, tmp_path):
     export = run("export", study.folder, "--out", tmp_path / "out", "--format", "amt")
     assert is_one_sentence(export, "no finished session")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study"]
+
+
+def test_an_export_of_nothing_is_no_look(run, study, tmp_path):
+    assert run("export", study.folder, "--out", tmp_path / "out", "--format", "jspsych")[0] == 0
+    with study.database.read() as found:
+        assert list(found.scalars(select(Event.kind).where(Event.session_id.is_(None)))) == []
+
+
+@pytest.mark.parametrize("command", ["status", "rehearse", "serve"])
+def test_what_an_import_cannot_do_is_one_sentence(run, results, tmp_path, command):
+    run("import-amt", results, "--out", tmp_path / "study")
+    assert is_one_sentence(run(command, tmp_path / "study"), "was imported")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"schema": 1}', '{"schema": 1, "sessions": [["p", "a"]], "notes": []}', "[]", "x"]
+)
+def test_a_broken_import_is_one_sentence(run, results, tmp_path, content):
+    run("import-amt", results, "--out", tmp_path / "study")
+    (tmp_path / "study" / "imported.json").write_text(content)
+    assert is_one_sentence(run("report", tmp_path / "study"), "import the files again")
+
+
+@pytest.mark.parametrize("command", ["report", "prereg", "rehearse", "status"])
+def test_a_file_a_missing_folder_and_another_folder_are_no_study(run, tmp_path, command):
+    (tmp_path / "file").write_text("x")
+    for name in ("file", "missing", "."):
+        assert is_one_sentence(run(command, tmp_path / name), "is no study")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

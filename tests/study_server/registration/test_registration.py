@@ -11,6 +11,7 @@ from study_server.analysis.analysis import Choices, analyse
 from study_server.analysis.exclusions import Rules
 from study_server.cli import study_server
 from study_server.judged import read_judged, write_imported
+from study_server.manifest import read_manifest, write_manifest
 from study_server.operating.status import write_down_look
 from study_server.registration import FILE, deviations, freeze, registered_choices
 from study_server.sessions.study import now_utc, open_study, stamp
@@ -58,13 +59,13 @@ def test_the_document_tells_everything_that_decides(study):
         "**real**",
         "one: 2 finished",
         "TOST",
-        "50 % ± 10%",
+        "within 10 points of 50 %",
         "Korn-Graubard",
         content["manifest_sha256"],
     ):
         assert text in told
     assert [line for line in told.splitlines() if line.startswith("1. ")] == [
-        "1. Catch trials: more than 1 catch trials wrong."
+        "1. Catch trials: more than 1 catch trial wrong."
     ]
     assert content["exclusions"]["rules"]["catch_wrong"] == 1
     assert content["versions"].keys() == {"python", "cgeval", "numpy", "scipy"}
@@ -181,3 +182,33 @@ def test_the_command_says_where_it_is_and_what_comes_next(study, capsys):
 def test_an_algorithm_that_is_not_there_cannot_be_contrasted(study):
     with pytest.raises(ConfigError, match="the study has one, two"):
         registered(study, pairs=(("one", "three"),))
+
+
+def test_a_pair_is_contrasted_once(study):
+    with pytest.raises(ConfigError, match="one and two are contrasted 2 times"):
+        registered(study, pairs=(("one", "two"), ("two", "one")))
+    assert not (study / FILE).exists()
+
+
+@pytest.mark.parametrize("left", ["{}", "[]", '{"schema": 2}'])
+def test_a_document_that_is_not_whole_is_one_sentence(study, left):
+    registered(study)
+    (study / FILE).write_text(left)
+    with pytest.raises(RunError, match="no whole pre-registration"):
+        registered_choices(read_judged(study))
+
+
+def test_a_document_with_other_contents_than_ours_is_one_sentence(study):
+    registered(study)
+    content = json.loads((study / FILE).read_bytes())
+    (study / FILE).write_text(json.dumps(content | {"contrasts": {"pairs": [["one"]]}}))
+    with pytest.raises(RunError, match="no whole pre-registration"):
+        registered_choices(read_judged(study))
+
+
+def test_what_was_accepted_when_the_study_was_built_is_registered(study):
+    manifest = read_manifest(study)
+    write_manifest(study, replace(manifest, warnings=("two: sharpness may matter.",)))
+    registered(study)
+    assert json.loads((study / FILE).read_bytes())["accepted"] == ["two: sharpness may matter."]
+    assert "accepted:\n\n- two: sharpness may matter." in (study / "preregistration.md").read_text()

@@ -4,10 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from cgeval.errors import OutputError
+from study_server.analysis.analysis import Choices
 from study_server.building.verify import verify_study
 from study_server.cli import study_server
 from study_server.judged import read_judged
 from study_server.manifest import read_manifest
+from study_server.registration import deviations, freeze, registered_choices
 from study_server.rehearsal.people import Crowd
 from study_server.rehearsal.rehearse import rehearse
 from tests.study_server.small_study import small_study
@@ -22,7 +24,9 @@ def files_of(folder):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     trials = {"practice": 1, "scored": ANSWERS - 1}
-    return small_study(tmp_path_factory.mktemp("keep"), pairs=8, trials=trials, participants={"per_algorithm": 50})
+    study = small_study(tmp_path_factory.mktemp("keep"), pairs=8, trials=trials, participants={"per_algorithm": 50})
+    freeze(study, Choices(read_judged(study).rules, margin=0.2))
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,14 @@ def test_the_copy_is_a_finished_study_of_its_own(built, rehearsed):
     assert judged.states == {"DONE": PEOPLE}
     assert judged.unfinished == {}
     assert judged.judgements.fooled.sum() == found.arms["one"] * ANSWERS
+
+
+def test_it_is_evaluated_as_was_registered_and_deviates_from_nothing(rehearsed):
+    judged = read_judged(rehearsed[0])
+    choices = registered_choices(judged)
+    assert choices == Choices(judged.rules, margin=0.2, pairs=(("one", "two"),))
+    assert judged.registration == ""
+    assert deviations(judged, choices) == ()
 
 
 def test_it_says_that_its_participants_are_simulated(built, rehearsed):

@@ -47,6 +47,13 @@ def test_an_unfinished_study_ends_with_a_sentence_and_nothing_is_written(study):
     assert call(study, "--unfinished").exit_code == 0
 
 
+def test_records_that_cannot_be_read_are_refused_before_anything_is_written(complete):
+    (complete / "records").mkdir()
+    (complete / "records" / "fooling_rate.jsonl").write_text("x\n")
+    assert "is not JSON" in str(call(complete).exception)
+    assert not (complete / "report").exists()
+
+
 def test_a_place_that_is_taken_is_refused_before_anybody_looks(study, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")

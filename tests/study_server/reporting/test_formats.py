@@ -28,7 +28,7 @@ def renamed(report, name):
 
 def test_a_terminal_sees_the_headline_first_and_all_of_it_when_asked(report):
     short, full = as_text(report, full=False), as_text(report)
-    assert short.index("Fooling rate") < short.index("Differences")
+    assert short.index("Fooling rate") < short.index("DEFF: the") < short.index("Differences")
     assert "Behind the rates" not in short
     assert all(table.title in full for table in tables(report))
     assert max(len(line) for line in short.splitlines()) <= 110
@@ -67,6 +67,7 @@ def test_rows_of_latex_have_as_many_cells_as_columns(report):
 def test_numbers_of_latex_are_set_as_numbers(report):
     latex = as_latex(report)
     assert "$+$43.8" in latex
+    assert "$n$ & $p$ & $p$ (Holm)" in latex
     assert "{[}" in latex
     assert "±" not in latex
 

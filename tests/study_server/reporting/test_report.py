@@ -9,6 +9,7 @@ from cgeval.errors import ConfigError, RunError
 from study_server.analysis.analysis import Choices
 from study_server.judged import read_judged
 from study_server.registration import freeze
+from study_server.reporting.facts import notes
 from study_server.reporting.report import make_report
 from study_server.store.engine import open_database
 from study_server.store.models import Event
@@ -45,6 +46,7 @@ def test_who_looks_all_the_same_is_written_down_each_time(study, database_url):
 
 def test_where_nobody_has_come_there_is_a_report_without_numbers(study):
     report = make_report(study, unfinished=True)
+    assert looks(study) == []  # there was nothing to see
     assert report.analysis.estimates == {}
     assert [arm.finished for arm in report.analysis.arms] == [0, 0]
 
@@ -53,6 +55,7 @@ def test_the_margin_is_the_registered_one_unless_another_is_given(study):
     freeze(study, Choices(rules=read_judged(study).rules, margin=0.2, level=0.9))
     answer(study, {"one": [3, 2, 2, 1], "two": [1, 0, 0, 0]})
     registered, own = make_report(study), make_report(study, margin=0.1)
+    assert "All is as it was registered before anybody took part." not in notes(own)
     assert (registered.analysis.choices.margin, registered.analysis.choices.level) == (0.2, 0.9)
     assert own.analysis.choices.margin == 0.1
     assert not any("margin" in each for each in registered.deviations)

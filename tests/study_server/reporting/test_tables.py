@@ -1,10 +1,18 @@
 """Tables have the analysis' numbers in words; each says by which protocol they are."""
 
+from dataclasses import replace
+
 import pytest
 
+from study_server.analysis.closer import ImageRate
+from study_server.analysis.intervals import Interval
+from study_server.manifest import SIMULATED
+from study_server.reporting.extremes import convincing
 from study_server.reporting.report import make_report
 from study_server.reporting.tables import headline, tables
 from tests.study_server.reporting.answered import answer
+
+IMAGES = (("once", (1, 1), (0.025, 1)), ("often", (9, 10), (0.55, 0.99)), ("never", (0, 3), (0, 0.71)))
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +60,23 @@ def test_equivalence_is_there_only_with_a_margin(report, judged):
 
 def test_images_are_called_as_they_are_where_they_came_from(report):
     rows = [row for row in by_name(report)["images"].rows if row[0] == "one"]
-    assert sorted(row[1] for row in rows) == [f"{i:03}.png" for i in range(8)]
-    assert sum(int(row[3]) for row in rows) == 16
-    assert sum(int(row[2]) for row in rows) == 8
+    assert sorted(row[2] for row in rows) == [f"{i:03}.png" for i in range(8)]
+    assert sum(int(row[4]) for row in rows) == 16
+    assert sum(int(row[3]) for row in rows) == 8
+    assert [row[1] for row in rows] == ["most"] * 4 + ["least"] * 4
+
+
+def test_an_image_that_few_have_judged_is_not_the_most_convincing_one():
+    once, often, never = (ImageRate(name, *n, Interval(*ends)) for name, n, ends in IMAGES)
+    assert convincing((once, often, never), 5) == ([often], [never])
+    assert convincing((once,), 5) == ([once], [])
+
+
+def test_simulated_people_and_an_unfinished_study_stand_over_every_table(report):
+    manifest = replace(report.judged.manifest, warnings=(SIMULATED,))
+    shown = replace(report, judged=replace(report.judged, manifest=manifest, wanted=5))
+    for table in tables(shown):
+        assert "(zhu2017, asked for the real image; simulated participants; unfinished)" in table.title
 
 
 def test_excluded_participants_are_counted_by_rule(study):
