@@ -38,12 +38,14 @@ def freeze(folder: Path, choices: Choices, database_url: str | None = None) -> t
     if changed:
         raise RunError(f"{folder} is not as it was built: {changed[0]} Restore it, or build it anew.")
     if judged.registration:
-        raise OutputError(f"{folder / FILE} is frozen: a study is registered once. For other choices build it anew.")
+        raise _frozen(folder)
     said = document(judged, choices, stamp(now_utc()))
     content = as_bytes(said)
     digest = hashlib.sha256(content).hexdigest()
     with closing(open_database(folder, database_url)) as database, database.write() as found:
         database.lock_assignment(found)
+        if found.scalar(select(Setting.value).where(Setting.name == REGISTRATION)) is not None:
+            raise _frozen(folder)  # by another one, since it was read
         answers = found.scalar(select(func.count(Answer.id))) or 0
         if answers:
             raise RunError(
@@ -54,6 +56,10 @@ def freeze(folder: Path, choices: Choices, database_url: str | None = None) -> t
         write_atomic(folder / FILE, content)
         write_atomic(folder / FOR_PEOPLE, as_markdown(said, digest).encode())
     return folder / FOR_PEOPLE, digest
+
+
+def _frozen(folder: Path) -> OutputError:
+    return OutputError(f"{folder / FILE} is frozen: a study is registered once. For other choices build it anew.")
 
 
 def _refuse_pairs(arms: tuple[str, ...], choices: Choices) -> None:
