@@ -146,4 +146,4 @@ def _say_plan(planned: "Planned", config: "StudyConfig", warnings: int) -> None:
 def _say_built(study: Path, built: "Built") -> None:
     click.echo(f"\n{study}: {len(built.manifest.stimuli)} stimuli, {built.size_bytes / 1e6:.1f} MB.")
     click.echo(f"The admin's password, told this once: {built.password}")
-    click.echo(f"\nNext:\n  study-server rehearse {study}\n  study-server serve {study}")
+    click.echo(f"\nNext:\n  study-server rehearse {study}\n  study-server prereg {study}\n  study-server serve {study}")

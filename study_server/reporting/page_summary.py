@@ -52,6 +52,7 @@ def cautions(report: Report) -> list[str]:
         *_looks(report.judged),
         *_deviations(report),
         *_of_arms(report),
+        *_of_pairs(report),
     ]
 
 
@@ -152,7 +153,7 @@ def _of_arms(report: Report) -> Iterator[str]:
     found = report.analysis.estimates
     for arm in report.analysis.arms:
         gone = sum(arm.excluded.values())
-        if arm.finished and gone / arm.finished > MANY_EXCLUDED:
+        if arm.estimate is not None and gone / arm.finished > MANY_EXCLUDED:
             people = count(arm.finished, "participant")
             yield f"{gone:,} of {people} of {arm.name} {'was' if gone == 1 else 'were'} excluded by the rules."
     alone = [name for name, each in found.items() if each.counts.participants == 1]
@@ -167,6 +168,20 @@ def _of_arms(report: Report) -> Iterator[str]:
     for name, each in found.items():
         if each.closer.flagged > MANY_FLAGGED:
             yield f"{percent(each.closer.flagged)} of the exposures of {name} were flagged as not as they should be."
+
+
+def _of_pairs(report: Report) -> Iterator[str]:
+    """Where no participant of either differs from the others, Welch's interval has no width."""
+    pairs = [
+        f"{each.one} and {each.other}"
+        for each in report.analysis.contrasts
+        if each.low is not None and each.low == each.high
+    ]
+    if pairs:
+        yield (
+            f"{'; '.join(pairs)}: no participant differs from the others of the same algorithm, so the interval of the "
+            "difference has no width, which says too much; go by the intervals of the rates."
+        )
 
 
 def _pools(images: Mapping[str, int]) -> str:

@@ -142,7 +142,9 @@ def _told(report: Report, made: list[Record], fresh: list[Record]) -> list[str]:
         lines.append(f"records: {len(fresh)} added to {path}, for `cgeval compare`.")
     elif made:
         lines.append("records: the rates are as they were recorded last time; none was added.")
-    if without:
+    if without and report.judged.manifest is None:
+        lines.append("records: none, since an import knows no images that `cgeval compare` could tell.")
+    elif without:
         lines.append(
             f"records: none of {', '.join(without)}, whose images are not a run's sealed set, so that `cgeval compare` "
             "could not tell them; build a study from runs for that."

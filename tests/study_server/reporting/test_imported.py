@@ -29,5 +29,5 @@ def test_an_import_has_rates_and_no_record_and_lacks_nobody(tmp_path):
     assert content["study"]["finished"]
     assert "Asked by another tool." in content["notes"]
     assert "isola2017, asked for the generated image" in (tmp_path / "report" / "report.txt").read_text()
-    assert "none of one, two" in told.stderr
+    assert "none, since an import" in told.stderr
     assert not (tmp_path / "records").exists()

@@ -1,15 +1,16 @@
 """A report is of the declared choices; who looks too early is told so, and it is written down."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from cgeval.errors import ConfigError, RunError
-from study_server.analysis.analysis import Choices
+from study_server.analysis.analysis import Choices, analyse
 from study_server.judged import read_judged
 from study_server.registration import freeze
-from study_server.reporting.facts import notes
+from study_server.reporting.facts import cautions, notes
 from study_server.reporting.report import make_report
 from study_server.store.engine import open_database
 from study_server.store.models import Event
@@ -65,3 +66,19 @@ def test_the_margin_is_the_registered_one_unless_another_is_given(study):
 def test_what_is_no_study_is_told(tmp_path):
     with pytest.raises(RunError, match="is no study"):
         make_report(tmp_path)
+
+
+def test_an_interval_without_a_width_is_cautioned_about(study):
+    answer(study, {"one": [0, 0, 0, 0], "two": [2, 2, 2, 2]})
+    assert any(each.startswith("one and two: no participant differs") for each in cautions(make_report(study)))
+
+
+def test_whoever_is_excluded_altogether_is_told_once(study):
+    rules = replace(read_judged(study).rules, fast_ms=200, fast_share=0.2)
+    answer(study, {"one": [3, 2, 2, 1], "two": [1, 0, 0, 0]}, rt_ms=50)
+    told = replace(read_judged(study), rules=rules)
+    report = replace(make_report(study), judged=told, analysis=analyse(told.judgements, Choices(rules=rules)))
+    assert cautions(report) == (
+        "Of one nothing can be said: all 4 participants were excluded.",
+        "Of two nothing can be said: all 4 participants were excluded.",
+    )
