@@ -210,12 +210,10 @@ def _refuse_useless(trials: Sequence[Trial], reading: Reading) -> None:
 
 
 def _participants(trials: Sequence[Trial]) -> dict[tuple[str, str], str]:
-    """Name of each (worker, algorithm): the worker's, with the algorithm's behind it where there are several. By
-    algorithm, so that reports have these in an order that is not by chance.
-
-    Catch trials are of the worker, not of an algorithm.
+    """Name of each (worker, algorithm) with a scored trial: the worker's, with the algorithm's behind it where there
+    are several. By algorithm, so that reports have these in an order that is not by chance.
     """
-    found = {(each.worker, each.algorithm) for each in trials if each.phase != "catch"}
+    found = {(each.worker, each.algorithm) for each in trials if each.phase == "scored"}
     pairs = sorted(found, key=lambda pair: (pair[1], pair[0]))
     several = Counter(worker for worker, _ in pairs)
     return {pair: pair[0] if several[pair[0]] == 1 else f"{pair[0]} {pair[1]}" for pair in pairs}
@@ -223,13 +221,13 @@ def _participants(trials: Sequence[Trial]) -> dict[tuple[str, str], str]:
 
 def _rows(trials: Sequence[Trial], names: Mapping[tuple[str, str], str], asked: str) -> Iterator[dict[str, Any]]:
     """As `judgements_of` takes them. A catch trial stands with every algorithm that its worker judged, so that a rule
-    about catch trials is the same for all of them."""
+    about catch trials is the same for all of them; so does practice on images of none of these."""
     by_worker: dict[str, list[str]] = {}
     for (worker, _), name in names.items():
         by_worker.setdefault(worker, []).append(name)
     for each in sorted(trials, key=lambda trial: (trial.worker, trial.index)):
-        is_catch = each.phase == "catch"
-        for name in by_worker.get(each.worker, []) if is_catch else [names[each.worker, each.algorithm]]:
+        own = names.get((each.worker, each.algorithm))
+        for name in by_worker.get(each.worker, []) if own is None or each.phase == "catch" else [own]:
             agrees = each.selection == each.real_side
             yield {
                 "session": name,
@@ -276,7 +274,7 @@ def _summary(
         f"by {len(came)} workers, of whom {again} came more than once; a worker is one participant, whose answers are "
         "counted together."
     ]
-    if len(pairs) > len(came):
+    if len(pairs) > len({worker for worker, _ in pairs}):
         notes.append(
             "Some workers judged several algorithms; between algorithms they are taken for different people, so that "
             "intervals of differences are too wide rather than too narrow."

@@ -128,6 +128,27 @@ def test_catch_trials_are_a_worker_s_whatever_was_judged(tmp_path):
     assert list(found.per_participant(found.phase == CATCH)) == [1, 1]
 
 
+def test_practice_on_other_images_makes_no_algorithm_of_them(tmp_path):
+    """One practice trial is noise, the other of a folder of easy images; nobody is scored on either."""
+    practice = judged("vigilance", [True]) + judged("easy", [False], first=1)
+    lines = [Line(f"W{i}", practice + judged(name, [True, False], first=2)) for i, name in enumerate("aab")]
+    found = imported(write_results(tmp_path / "r.csv", lines), tmp_path / "out", practice=2)
+    assert found.judgements.arms == ("a", "b")
+    assert sorted(found.judgements.participants) == ["p001", "p002", "p003"]
+    assert list(found.judgements.per_participant(found.judgements.phase == PRACTICE)) == [2, 2, 2]
+    practised = analyse(found.judgements, Choices(resamples=10, permutations=10)).estimates["a"].closer.practice
+    assert (practised.value, practised.participants) == (0.5, 2)
+    assert not any("several algorithms" in note for note in found.notes)
+
+
+def test_some_who_judged_several_algorithms_are_told_although_others_judged_none(tmp_path):
+    """As many pairs of worker and algorithm as there are workers."""
+    both = judged("a", [True]) + judged("b", [False], first=1)
+    catch = judged("vigilance", [True, True])
+    found = imported(write_results(tmp_path / "r.csv", [Line("W", both), Line("V", catch)]), tmp_path / "out")
+    assert any("several algorithms" in note for note in found.notes)
+
+
 def test_the_folder_of_real_images_may_be_named(tmp_path, lines):
     with_side = write_results(tmp_path / "r.csv", lines)
     sides = [f"Input.gt_side{number}" for number in range(10)]
