@@ -21,7 +21,7 @@ from study_server.sessions.identity import digest_of, identity_of, new_token
 from study_server.sessions.refusals import RefusedError, busy, no_storage, other_page, wrong_state
 from study_server.sessions.strangers import refusal_of
 from study_server.sessions.study import Study, stamp
-from study_server.sessions.view import View, view_of
+from study_server.sessions.view import View, ending_of, view_of
 from study_server.store.engine import StorageError
 from study_server.store.models import ENDED, LIVE, Event, LeftToken, Session, Setting
 from study_server.store.turns import BusyError
@@ -290,7 +290,7 @@ def _begin(study: Study, found: Transaction, entrance: Entrance, identity: str) 
 
 def _come_back(study: Study, found: Transaction, session: Session, entrance: Entrance) -> None:
     if session.state in ENDED:
-        raise RefusedError(403, *REFUSED_AGAIN[session.state])
+        raise RefusedError(403, *REFUSED_AGAIN[session.state], ending_of(study.config, session))
     session.client = entrance.client
     if session.state in LIVE:
         session.lease_until = max(session.lease_until or "", lease_from(study))

@@ -1,14 +1,19 @@
 """Why a participant's request is not granted: a status of HTTP, a word for the page, and a sentence."""
 
+from collections.abc import Mapping
+
 from cgeval.errors import CgevalError
 
 
 class RefusedError(CgevalError):
-    """A request that changes nothing. code: a word that the page knows, such as "taken_over"; status: of HTTP."""
+    """A request that changes nothing. code: a word that the page knows, such as "taken_over"; status: of HTTP.
 
-    def __init__(self, status: int, code: str, sentence: str) -> None:
+    ending: what somebody whose session has ended may still need of it: completion code, way back; None where unknown.
+    """
+
+    def __init__(self, status: int, code: str, sentence: str, ending: Mapping[str, str | None] | None = None) -> None:
         super().__init__(sentence)
-        self.status, self.code, self.sentence = status, code, sentence
+        self.status, self.code, self.sentence, self.ending = status, code, sentence, ending or {}
 
 
 def unknown_token() -> RefusedError:

@@ -87,8 +87,7 @@ def _view(study: "Study", session: Seen, trial: Question | None, preload: Sequen
         "position": session.position,
         "trial": _question(study.config, trial) if trial is not None and state in BEFORE_TRIALS else None,
         "preload": list(preload),
-        "code": session.code,
-        "redirect": _redirect(study.config, session),
+        **ending_of(study.config, session),
         "submit": None,
     }
     return View(session.public_id, state, content)
@@ -127,6 +126,11 @@ def _question(config: StudyConfig, trial: Question) -> dict[str, Any]:
         "stimulus": _address(trial),
         "looked": trial.look is not None,
     }
+
+
+def ending_of(config: StudyConfig, session: Seen) -> dict[str, str | None]:
+    """The code that shows that somebody has taken part, and the way back; None where there is none, or not yet."""
+    return {"code": session.code, "redirect": _redirect(config, session)}
 
 
 def _redirect(config: StudyConfig, session: Seen) -> str | None:

@@ -1,6 +1,8 @@
 """An open study goes in; the Flask app of its participants and its admin comes out."""
 
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask, Request, Response, jsonify, render_template, request
@@ -96,7 +98,7 @@ def _write_something(study: Study, found: Transaction) -> None:
 
 
 def _refused(error: RefusedError) -> Any:
-    return _reply(error.status, error.code, error.sentence)
+    return _reply(error.status, error.code, error.sentence, {key: text for key, text in error.ending.items() if text})
 
 
 def _http_error(error: HTTPException) -> Any:
@@ -118,11 +120,11 @@ def _unexpected(error: Exception) -> Any:
     return _reply(500, "failed", sentence)
 
 
-def _reply(status: int, code: str, sentence: str) -> Response:
+def _reply(status: int, code: str, sentence: str, more: Mapping[str, str] = MappingProxyType({})) -> Response:
     """JSON for the page's script, a page for people."""
     logs.mark(code)
     if request.path.startswith("/api/"):
-        reply = jsonify(error=code, message=sentence)
+        reply = jsonify(error=code, message=sentence, **more)
     else:
         reply = Response(render_template("error.html", status=status, sentence=sentence), mimetype="text/html")
     reply.status_code = status

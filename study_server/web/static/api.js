@@ -12,9 +12,9 @@ export const randomId = () =>
 
 /** The server understood and said no: code is a word such as "taken_over". */
 export class Refused extends Error {
-  constructor(status, code, sentence) {
+  constructor(status, code, sentence, ending = {}) {
     super(sentence);
-    Object.assign(this, { status, code });
+    Object.assign(this, { status, code, ending });
   }
 }
 
@@ -164,7 +164,8 @@ export class Api {
 
 async function refusal(reply) {
   const said = await reply.json().catch(() => ({}));
-  return new Refused(reply.status, said.error ?? `http_${reply.status}`, said.message ?? reply.statusText);
+  const ending = { code: said.code, redirect: said.redirect }; // of a session that is over
+  return new Refused(reply.status, said.error ?? `http_${reply.status}`, said.message ?? reply.statusText, ending);
 }
 
 function pause(ms) {

@@ -203,14 +203,19 @@ export function end(view, handed) {
   const content = [paragraphs(say(`${state}_text`))];
   const named = location.search !== ""; // whose session has ended on every device
   if (state === "screened_out" && !named) content.push(paragraphs(say("screened_out_larger")));
-  if (view.code && !handed) content.push(codeBox(view.code));
-  if (view.redirect) {
-    const back = el("a", { class: "button main", href: view.redirect }, say("done_redirect_now"));
-    content.push(paragraphs(say("done_redirect"), { class: "quiet" }), el("p", { class: "actions" }, back));
-    setTimeout(() => location.assign(view.redirect), AUTO_MS);
-  } else if (handed) content.push(paragraphs(say(state === "done" ? "done_frame" : "frame_return")));
+  const { redirect } = view;
+  content.push(...wayBack({ code: !handed && view.code, redirect }, paragraphs(say("done_redirect"), { class: "quiet" })));
+  if (redirect) setTimeout(() => location.assign(redirect), AUTO_MS);
+  else if (handed) content.push(paragraphs(say(state === "done" ? "done_frame" : "frame_return")));
   else content.push(paragraphs(say("done_close"), { class: "quiet" }));
   show(state, say(`${state}_heading`), content);
+}
+
+/** The code and the link by which a platform hears of it, where there are any. before: what stands over the link. */
+export function wayBack({ code, redirect }, before) {
+  const link = (address) => el("a", { class: "button main", href: address }, say("done_redirect_now"));
+  const back = redirect ? [before, el("p", { class: "actions" }, link(redirect))] : [];
+  return [code && codeBox(code), ...back].filter(Boolean);
 }
 
 function codeBox(code) {

@@ -234,7 +234,8 @@ async function failed(error) {
   const name = nameOf(error);
   const button = BUTTONS[name];
   const text = say(`${name}_text`, { reason: error.code ?? String(error.message ?? error) });
-  const pressed = screens.message(name, say(`${name}_heading`), [text], button && say(button));
+  const texts = [text, ...screens.wayBack(error.ending ?? {})];
+  const pressed = screens.message(name, say(`${name}_heading`), texts, button && say(button));
   screens.freeze();
   await pressed;
   if (error.code === "unknown_token") api.keep(null);

@@ -63,6 +63,23 @@ def test_who_is_done_is_taken_back_with_the_code_that_is_shown_too(served, went_
     assert opened == [f"{BACK}CDONE"]
 
 
+@pytest.mark.slow
+def test_who_is_done_and_opens_the_link_again_is_refused_with_the_code_and_the_way_back(served, went_back):
+    visitor, _ = went_back()
+    to_the_screen(visitor, served.url)
+    visitor.start("main")
+    for _ in range(2):
+        visitor.answer()
+    visitor.finish()
+    again = type(visitor)(visitor.page.context.new_page())
+    again.enter(served.url + COME)
+    again.on("already_done")
+    assert again.page.locator("#code").inner_text() == "CDONE"
+    link = again.page.get_by_role("link", name=WORDS["done_redirect_now"])
+    assert link.get_attribute("href") == f"{BACK}CDONE"
+    assert len(served.rows()) == 2
+
+
 def test_who_declines_is_taken_back_with_the_code_for_it(served, went_back):
     visitor, opened = went_back()
     visitor.enter(served.url + COME)
