@@ -4,15 +4,13 @@ No script, no font, no style and no picture from elsewhere: a content security p
 and lets pass the one style sheet whose digest it names. Pictures are in the file. Charts are SVG from small templates.
 """
 
-import base64
-import hashlib
 import re
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cgeval.errors import OutputError
 from cgeval.files import write_atomic
+from cgeval.pages import render
 from study_server.analysis.analysis import Estimate
 from study_server.judged import Judged
 from study_server.reporting import page_figures as figures
@@ -23,9 +21,6 @@ from study_server.reporting.page_pictures import Extremes, extremes
 from study_server.reporting.page_words import NBSP, day, level, p_value
 from study_server.reporting.report import Report
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 TEMPLATES = Path(__file__).with_name("templates")
 PERCENT = re.compile(r"(?<=\d) ?%")
 PAGE, STYLE = "study.html.j2", "study.css"
@@ -33,7 +28,7 @@ PAGE, STYLE = "study.html.j2", "study.css"
 
 def write_page(path: Path, report: Report) -> None:
     """Write the report as a page to the path. Raises OutputError where it cannot be written."""
-    page = _environment().get_template(PAGE).render(_content(report) | _style())
+    page = render(TEMPLATES / PAGE, TEMPLATES / STYLE, _content(report), {"set": _set})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, page.encode(errors="replace"))
@@ -89,33 +84,6 @@ def _extremes(name: str, found: Estimate, report: Report) -> tuple[Extremes, lis
 
 def _name(judged: Judged) -> str:
     return judged.folder.resolve().name or judged.study_id
-
-
-def _style() -> dict[str, str]:
-    """The style sheet, and its digest as a content security policy names it."""
-    text = (TEMPLATES / STYLE).read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return {"style": text, "style_digest": f"sha256-{digest}"}
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"place": _place, "set": _set}
-    return environment
-
-
-def _place(value: float) -> str:
-    """A place in percent, as an attribute of SVG."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def _set(text: str) -> str:

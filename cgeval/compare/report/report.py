@@ -4,15 +4,12 @@ No script, no font, no style and no picture from elsewhere: a content security p
 and lets pass the one style sheet whose digest it names. Pictures are in the file. Charts are SVG from small templates.
 """
 
-import base64
-import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cgeval.compare.agreement_tables import is_agreement
 from cgeval.compare.comparison import Comparison
@@ -28,9 +25,7 @@ from cgeval.compare.report.summary import summary
 from cgeval.compare.report.tables import section
 from cgeval.errors import OutputError
 from cgeval.files import write_atomic
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from cgeval.pages import render
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE, STYLE = "report.html.j2", "report.css"
@@ -58,7 +53,7 @@ def write_report(
     Raises DataError for ids that no compared set has, OutputError where the file cannot be written.
     """
     shown = figures(comparison, examples=examples, seed=seed, ids=ids)
-    page = _environment().get_template(PAGE).render(_content(comparison, command) | {"figures": shown})
+    page = render(TEMPLATES / PAGE, TEMPLATES / STYLE, _content(comparison, command) | {"figures": shown}, FILTERS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, page.encode(errors="replace"))
@@ -92,29 +87,7 @@ def _content(comparison: Comparison, command: str) -> dict[str, Any]:
         "terms": explained,
         "sources": sources(comparison, explained),
         "made": how_it_was_made(comparison),
-    } | _style()
-
-
-def _style() -> dict[str, str]:
-    """The style sheet, and its digest as a content security policy names it."""
-    text = (TEMPLATES / STYLE).read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return {"style": text, "style_digest": f"sha256-{digest}"}
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"set": _set, "minus": _minus, "parts": _parts, "percent": _percent, "colour": _colour}
-    return environment
+    }
 
 
 def _set(text: str) -> str:
@@ -132,14 +105,12 @@ def _parts(text: str) -> list[tuple[str, bool]]:
     return [(part, i % 2 == 1) for i, part in enumerate(CODE.split(text)) if part]
 
 
-def _percent(value: float) -> str:
-    """A place in percent, as an attribute of SVG."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
-
-
 def _colour(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _date(day: datetime) -> str:
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {"set": _set, "minus": _minus, "parts": _parts, "colour": _colour}
