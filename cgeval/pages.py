@@ -25,7 +25,7 @@ def render(template: Path, style: Path, content: Mapping[str, Any], filters: Map
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"place": _place} | filters
+    environment.filters |= {"place": _place, **filters}
     text = style.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     told = {**content, "style": text, "style_digest": f"sha256-{digest}"}
