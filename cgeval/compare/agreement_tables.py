@@ -7,7 +7,7 @@ from statistics import fmean
 
 from cgeval.compare.agreement import OVER_METHODS, PRESET, study_name
 from cgeval.compare.comparison import Agreement, Kind, Measure, Number, Row, Subject, Table
-from cgeval.compare.measures import STUDY, STUDY_ID, STUDY_IN
+from cgeval.compare.measures import JUDGED_BY, STUDY, STUDY_ID, STUDY_IN
 from cgeval.metrics import Coefficient, interval_name
 from cgeval.metrics.rank_agreement import ALL_ORDERS_TO, RESAMPLES
 
@@ -54,10 +54,10 @@ def agreement_notes(agreed: Sequence[Agreement], subjects: Sequence[Subject]) ->
                 reasons.setdefault((each.over, each.why), []).append(each.name)
         for (over, why), names in reasons.items():
             about = "methods" if over == OVER_METHODS else f"the images of {over}"
-            notes.append(f"{_title(study)}, no agreement over {about} for {_listed(names)}: {why}.")
+            notes.append(f"{title_of(study)}, no agreement over {about} for {_listed(names)}: {why}.")
         if not any(each.study is study and each.over != OVER_METHODS for each in agreed):
             labels = _listed([subject.label for subject in subjects if _has_point(agreed, study, subject.label)])
-            notes.append(f"{_title(study)}, no agreement over the images of {labels}: {NO_IMAGES}.")
+            notes.append(f"{title_of(study)}, no agreement over the images of {labels}: {NO_IMAGES}.")
     return notes
 
 
@@ -75,8 +75,10 @@ def _has_point(agreed: Iterable[Agreement], study: Measure, label: str) -> bool:
     return any(each.study is study and any(point.label == label for point in each.points) for each in agreed)
 
 
-def _title(study: Measure) -> str:
-    return f"Agreement with people, {study.title.partition(',')[0]} ({study_name(study)})"
+def title_of(study: Measure) -> str:
+    """Of the tables that hold numbers against a study: whose people, which direction, which study."""
+    words, _, people = study.title.partition(JUDGED_BY)
+    return f"Agreement with {people or 'people'}, {words} ({study_name(study)})"
 
 
 def _measure(study: Measure, title: str, metrics: tuple[str, ...], n: int, facts: dict[str, str]) -> Measure:
@@ -91,7 +93,7 @@ def _of_methods(study: Measure, agreed: Sequence[Agreement]) -> Table:
     most = max(len(each.points) for each in agreed)
     measure = _measure(study, "over methods", (RHO, TAU, CHANCE), most, {"by chance": ORDERS})
     rows = tuple(Row(each.name, "agreement", _numbers(each, 0, REDRAWN)) for each in agreed)
-    return Table(f"{_title(study)}: over methods", (measure,), rows, tuple(_about_few(agreed)))
+    return Table(f"{title_of(study)}: over methods", (measure,), rows, tuple(_about_few(agreed)))
 
 
 def _of_images(study: Measure, agreed: Sequence[Agreement], subjects: Sequence[Subject]) -> Table:
@@ -113,7 +115,7 @@ def _of_images(study: Measure, agreed: Sequence[Agreement], subjects: Sequence[S
         numbers = {key: cell for each in own for key, cell in _numbers(each, names.index(each.name)).items()}
         rows += [Row(subject.label, _kind(subject), numbers)] if numbers else []
     footnotes = [_about_judgements(agreed), *_about_few_images(agreed)]
-    return Table(f"{_title(study)}: over images", groups, tuple(rows), tuple(footnotes))
+    return Table(f"{title_of(study)}: over images", groups, tuple(rows), tuple(footnotes))
 
 
 def _kind(subject: Subject) -> Kind:

@@ -13,6 +13,7 @@ from cgeval.records import Record, current
 from cgeval.runs import ImageSet, direction_words
 
 SCORE, FOOLING, RECONSTRUCTION = "score", "fooling", "reconstruction"
+JUDGED_BY = ", judged by "  # in the title of a study's numbers
 FAMILIES = (SCORE, FOOLING, RECONSTRUCTION)  # in the order of columns; other protocols come after them
 LOWER_IS_BETTER = frozenset({"reconstruction_l1"})
 DIGEST_LETTERS = 12
@@ -226,8 +227,14 @@ def _title(record: Record, direction: Direction, subject: Subject) -> str:
     kind = family(record.protocol)
     if kind == RECONSTRUCTION:
         return f"{words} -> {words.partition(' -> ')[0]}"
-    more = {SCORE: "", FOOLING: ", judged by people"}.get(kind, f", {kind}")
+    more = {SCORE: "", FOOLING: f"{JUDGED_BY}{_people(record)}"}.get(kind, f", {kind}")
     return words + more
+
+
+def _people(record: Record) -> str:
+    """A rehearsal lies beside the studies, and its numbers say nothing of any method."""
+    who = "simulated people" if record.extra.get("simulated") is True else "people"
+    return who + (", unfinished" if record.extra.get("finished") is False else "")
 
 
 def _facts(protocol: str, convention: Mapping[str, Any], record: Record) -> dict[str, str]:

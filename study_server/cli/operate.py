@@ -102,6 +102,7 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
     was fooled. --overwrite replaces an earlier export, and nothing else.
     """
     from study_server.exchange.export import export_imported, export_study, is_import
+    from study_server.manifest import SIMULATED
     from study_server.operating.export import FORMATS
     from study_server.operating.export import export as export_tables
     from study_server.operating.status import read_status, write_down_look
@@ -124,6 +125,8 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
         if is_early:
             write_down_look(opened.database, "exported", now)
     _tell(files, told)
+    if opened.manifest.is_simulated:
+        click.echo(f"The files do not say it: {SIMULATED[0].lower()}{SIMULATED[1:]}", err=True)
     if is_early:
         click.echo(SO_FAR.format("the tables are"), err=True)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cgeval.compare.agreement_tables import title_of
 from cgeval.compare.measures import NEWEST, Wanted, alike, family, measured, newest, stale
 from cgeval.compare.subjects import find_subjects
 from cgeval.metrics import METRICS
@@ -116,6 +117,20 @@ def rated(study, run, name="test_AtoB", study_id=None):
         *_, record = read_records(study)
         append_records(study, [replace(record, extra=record.extra | {"study": study_id})])
     return found_in(run, study)[-1].measure
+
+
+@pytest.mark.parametrize(
+    ("told", "people"),
+    [({}, "people"), ({"simulated": True}, "simulated people"), ({"finished": False}, "people, unfinished")],
+)
+def test_what_a_fooling_rate_is_worth_stands_in_its_title(tmp_path, told, people):
+    run = a_run(tmp_path / "runs" / "r")
+    add_study(tmp_path / "streets", [(run, "test_AtoB", 0.3)])
+    (record,) = read_records(tmp_path / "streets")
+    append_records(tmp_path / "streets", [replace(record, extra=record.extra | told)])
+    measure = found_in(run, tmp_path / "streets")[-1].measure
+    assert measure.title == f"labels -> photo, judged by {people}"
+    assert title_of(measure) == f"Agreement with {people}, labels -> photo (study streets)"
 
 
 def test_two_studies_whose_folders_have_one_name_are_kept_apart(tmp_path):

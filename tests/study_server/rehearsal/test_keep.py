@@ -73,3 +73,10 @@ def test_what_is_there_already_is_refused_before_anybody_comes(built, tmp_path):
     told = CliRunner().invoke(study_server, ["rehearse", str(built), "--keep", str(tmp_path)])
     assert isinstance(told.exception, OutputError)
     assert "is there already" in str(told.exception)
+
+
+def test_an_export_of_it_says_so_beside_the_files_which_do_not(rehearsed, tmp_path):
+    words = ["export", str(rehearsed[0]), "--out", str(tmp_path / "out"), "--format", "amt"]
+    told = CliRunner().invoke(study_server, words)
+    assert told.exit_code == 0
+    assert "the participants are simulated" in told.stderr
