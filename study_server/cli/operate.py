@@ -103,7 +103,7 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
     """
     from study_server.exchange.export import export_imported, export_study, is_import
     from study_server.manifest import SIMULATED
-    from study_server.operating.export import FORMATS
+    from study_server.operating.export import FORMATS, refuse_place
     from study_server.operating.export import export as export_tables
     from study_server.operating.status import read_status, write_down_look
     from study_server.sessions.study import stamp
@@ -115,15 +115,16 @@ def export(study: Path, database_url: str | None, out: Path, wanted: str, overwr
         return
     with _opened(study, database_url) as opened:
         now = stamp(opened.clock())
+        refuse_place(out, overwrite)
+        with opened.database.read() as found:
+            status = read_status(found, opened.manifest, opened.config, now)
+        is_early = not status.is_complete and status.answers > 0
+        if is_early:  # before there is anything to see, lest a kill leave tables of which nobody knows
+            write_down_look(opened.database, "exported", now)
         if wanted in OTHER_FORMS:
             files, told = export_study(opened, database_url, out, wanted, overwrite=overwrite)
         else:
             files = export_tables(opened.database, opened.manifest, out, formats, overwrite=overwrite)
-        with opened.database.read() as found:
-            status = read_status(found, opened.manifest, opened.config, now)
-        is_early = not status.is_complete and status.answers > 0
-        if is_early:
-            write_down_look(opened.database, "exported", now)
     _tell(files, told)
     if opened.manifest.is_simulated:
         click.echo(f"The files do not say it: {SIMULATED[0].lower()}{SIMULATED[1:]}", err=True)

@@ -43,13 +43,14 @@ def export(
 @contextmanager
 def made_or_replaced(out: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to fill, which takes the place of `out` when the block ends well; raises OutputError as `export`."""
-    _refuse_place(out, overwrite)
+    refuse_place(out, overwrite)
     with swapped_in(out) as work:
         yield work
-        _refuse_place(out, overwrite)
+        refuse_place(out, overwrite)
 
 
-def _refuse_place(out: Path, overwrite: bool) -> None:
+def refuse_place(out: Path, overwrite: bool) -> None:
+    """Raise OutputError where an export may not be put."""
     if not (out.exists() or out.is_symlink()):
         return
     if not overwrite:

@@ -11,7 +11,13 @@ from study_server.store import engine
 from tests.study_server.operating.answered import build, copied
 from tests.study_server.sessions.people import Person
 
-WRITING = (["report", "--unfinished"], ["status", "--show-rates"], ["prereg"], ["purge-ids", "--yes"])
+WRITING = (
+    ["report", "--unfinished"],
+    ["status", "--show-rates"],
+    ["prereg"],
+    ["purge-ids", "--yes"],
+    ["export", "--out", "OUT"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,7 @@ def built(tmp_path_factory) -> Path:
 
 
 def said(command, folder, monkeypatch, capsys) -> str:
-    name, *options = command
+    name, *options = (str(folder / "out") if word == "OUT" else word for word in command)
     monkeypatch.setattr(sys, "argv", ["study-server", name, str(folder), *options])
     with pytest.raises(SystemExit) as end:
         main()
@@ -41,7 +47,7 @@ def test_a_database_that_is_held_is_told_in_a_sentence(built, tmp_path, command,
     study.close()
     assert "try again" in sentence.lower()
     assert "is not free" in sentence or "is busy" in sentence
-    assert not (folder / "report").exists()
+    assert not {"report", "out"} & {path.name for path in folder.iterdir()}
     assert not (folder / "preregistration.json").exists()
 
 
