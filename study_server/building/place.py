@@ -25,7 +25,7 @@ def made_whole(folder: Path) -> Iterator[Path]:
     Raises OutputError where something is there already, or nothing can be written.
     """
     refuse_place(folder)
-    with _beside(folder, "name another STUDY") as work:
+    with _beside(folder, "name another folder") as work:
         yield work
         refuse_place(folder)
         work.rename(folder)

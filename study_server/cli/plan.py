@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from cgeval.errors import ConfigError
+from cgeval.errors import ConfigError, OutputError
 from cgeval.files import write_atomic
 
 if TYPE_CHECKING:
@@ -122,4 +122,7 @@ def _price(price: float | None) -> float | None:
 def _draw(planned: "Plan", plot: Path) -> None:
     from study_server.cli.plan_curve import curve_svg
 
-    write_atomic(plot, curve_svg(planned).encode())
+    try:
+        write_atomic(plot, curve_svg(planned).encode())
+    except OSError as error:
+        raise OutputError(f"{plot} cannot be written ({error.strerror}): name another place by --plot.") from None

@@ -32,7 +32,9 @@ class Fact:
 
 
 def terms(report: Report) -> list[Term]:
-    """The methods that occur, in the order of the page."""
+    """The methods that occur, in the order of the page; none where there is no rate."""
+    if not report.analysis.estimates:
+        return []
     return [
         Term(
             "fooling rate",

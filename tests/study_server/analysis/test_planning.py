@@ -312,6 +312,7 @@ def test_a_terminal_without_blocks_gets_plain_signs(run, monkeypatch):
         ((*DIFFERENCE, "--price", -1), "--price is -1"),
         ((*DIFFERENCE, "--level", 1), "the level of intervals is 1"),
         ((*DIFFERENCE, "--plot", "curve.png"), "ends in .svg"),
+        ((*DIFFERENCE, "--plot", "/proc/curve.svg"), "/proc/curve.svg cannot be written"),
         ((*DIFFERENCE, "--plot", "no/such/folder/curve.svg"), "is not there"),
         ((*DIFFERENCE, "--half-width", 0.05), "2 things to plan for"),
         (("--rate", 0.2), "0 things to plan for"),

@@ -186,6 +186,7 @@ def test_small_and_extreme_studies_give_a_page(study: Path, people: dict[str, tu
 def test_a_page_is_made_where_everybody_was_excluded(judged: Judged, tmp_path: Path) -> None:
     text = page_of(report_of(replace(judged, rules=Rules(one_sided_share=0.1))), tmp_path).text
     assert "Of one nothing can be said: all 4 participants were excluded." in text
+    assert "What the numbers are" not in text
     assert "analysed 0 0 0" in text
 
 
