@@ -46,8 +46,11 @@ class Counts:
 
     @property
     def variance(self) -> float:
-        """Of `rate`, from how participants differ: s^2 / m; NaN for one participant."""
-        return float(self.rates.var(ddof=1) / self.participants) if self.participants > 1 else float("nan")
+        """Of `rate`, from how participants differ: s^2 / m; NaN for one participant, 0 and no rounding for equals."""
+        if self.participants < 2:
+            return float("nan")
+        is_one_rate = bool((self.rates == self.rates[0]).all())
+        return 0.0 if is_one_rate else float(self.rates.var(ddof=1) / self.participants)
 
     @property
     def design_effect(self) -> float:

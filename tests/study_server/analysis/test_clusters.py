@@ -15,6 +15,15 @@ def test_each_participant_counts_alike_however_many_trials_they_answered():
     assert people.variance == pytest.approx(0.25**2 / 2 / 2)
 
 
+@pytest.mark.parametrize("fooled", range(41))
+def test_people_of_one_rate_have_no_variance_whatever_rounding_makes_of_their_mean(fooled):
+    """The mean of three times 19 / 40 is not that number, by 2e-17."""
+    for participants in (2, 3, 6, 11):
+        people = counts([fooled, *[2 * fooled] * (participants - 1)], [40, *[80] * (participants - 1)])
+        assert people.variance == 0
+        assert people.design_effect == 0 or fooled in (0, 40)
+
+
 def test_the_design_effect_is_the_variance_over_that_of_independent_trials():
     people = counts([4, 12, 20])
     rates = np.array([0.1, 0.3, 0.5])
@@ -40,6 +49,12 @@ def test_the_correlation_of_simulated_people_is_recovered_within_each_arm():
 @pytest.mark.parametrize("people", [counts([3]), counts([0, 0]), counts([40, 40]), counts([1, 0], 1)])
 def test_where_nothing_can_be_told_there_is_no_correlation(people):
     assert intraclass_correlation([people]) is None
+
+
+def test_the_correlation_where_few_are_fooled():
+    """Of five people one, in 3 of 40 trials: all mean squares are far below 1."""
+    msb, msw = 40 * (4 * 0.015**2 + 0.06**2) / 4, 3 * (1 - 3 / 40) / 195
+    assert intraclass_correlation([counts([0, 0, 0, 0, 3])]) == pytest.approx((msb - msw) / (msb + 39 * msw))
 
 
 def test_participants_without_an_answer_are_not_counted():

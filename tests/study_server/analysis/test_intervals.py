@@ -140,6 +140,36 @@ def test_where_nobody_differs_equivalence_takes_the_error_of_a_usual_correlation
     assert equivalence(people, 0.1) == equivalence(people, 0.1, 0.15)
 
 
+def test_people_of_one_rate_are_not_equivalent_by_rounding():
+    """Three people with 19 of 40: the rounded mean makes their rates differ by 2e-17, which told that for certain."""
+    assert equivalence(counts([19] * 3), 0.1).p_value > 0.1
+    assert independent_trials(counts([19] * 3)) == pytest.approx(120 / (1 + 39 * 0.15))
+
+
+def test_from_above_a_quarter_of_the_participants_on_they_tell_themselves_how_they_differ():
+    told, too_few = counts([4, 1, 1, *[0] * 5]), counts([4, 2, *[0] * 6])
+    for people, least in ((told, 1.0), (too_few, 1 + 39 * 0.15)):
+        for each in (people, counts(40 - people.fooled)):
+            assert independent_trials(each) == pytest.approx(320 / max(each.design_effect, least))
+    assert told.design_effect < 1 + 39 * 0.15
+
+
+@pytest.mark.parametrize("participants", [1, 2, 3])
+def test_few_participants_are_corrected_for_by_their_degrees_of_freedom(participants):
+    """One participant has none; t with one is the widest there is, and is taken."""
+    people = counts([20] * participants)
+    few = stats.t.ppf(0.975, 40 * participants - 1) / stats.t.ppf(0.975, max(participants - 1, 1))
+    assert effective_trials(people) == pytest.approx(40 * participants / (1 + 39 * 0.15) * few**2)
+
+
+def test_two_participants_have_an_error_and_a_test():
+    error, interval = clustered(counts([1, 7]))
+    assert error == pytest.approx(stats.sem([1 / 40, 7 / 40]))
+    assert interval.low == 0
+    assert clustered(counts([39, 33]))[1].high == 1
+    assert equivalence(counts([19, 21]), 0.1).p_value == pytest.approx(stats.t.sf(0.1 / (0.05 / 2), 1))
+
+
 def test_a_level_of_90_percent_is_narrower():
     wide, narrow = korn_graubard(PEOPLE), korn_graubard(PEOPLE, level=0.9)
     assert wide.low < narrow.low < PEOPLE.rate < narrow.high < wide.high
