@@ -101,6 +101,10 @@ class Equivalence:
     margin: float
     p_value: float
 
+    def is_shown(self, level: float = LEVEL) -> bool:
+        """Whether by a test at 1 - level, so at 5 % beside 95 % intervals."""
+        return self.p_value <= 1 - level
+
 
 def equivalence(counts: Counts, margin: float, icc: float | None = None, *, target: float = 0.5) -> Equivalence | None:
     """TOST over participants (Schuirmann 1987), by t with m - 1 degrees of freedom; None for one participant.

@@ -109,7 +109,7 @@ def _shape(found: Estimate) -> str:
 def _equivalent(found: Estimate, choices: Choices) -> str:
     assert found.equivalence is not None
     margin = f"within {100 * found.equivalence.margin:g} points of 50{NBSP}%"
-    is_within = found.equivalence.p_value < 1 - choices.level
+    is_within = found.equivalence.is_shown(choices.level)
     return (
         f"That is {'' if is_within else 'not shown to be '}{margin} (TOST, {chance('p', found.equivalence.p_value)})."
     )

@@ -121,7 +121,7 @@ def equivalence(report: Report) -> Table:
     for name, found in report.analysis.estimates.items():
         tested = found.equivalence
         if choices.margin is not None:
-            verdict = NOTHING if tested is None else "yes" if tested.p_value <= alpha else "not shown"
+            verdict = NOTHING if tested is None else "yes" if tested.is_shown(choices.level) else "not shown"
             p_value = probability(tested.p_value if tested else None)
             rows.append((name, digits(found.rate), brackets(found.interval), _people(found), p_value, verdict))
     margin = digits(choices.margin)

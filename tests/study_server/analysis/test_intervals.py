@@ -7,6 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from study_server.analysis.clusters import intraclass_correlation
 from study_server.analysis.intervals import (
+    Equivalence,
     clopper_pearson,
     clustered,
     effective_trials,
@@ -138,6 +139,13 @@ def test_where_nobody_differs_equivalence_takes_the_error_of_a_usual_correlation
         tails = stats.t.sf((people.rate - 0.4) / error, 7), stats.t.cdf((people.rate - 0.6) / error, 7)
         assert equivalence(people, 0.1, icc).p_value == pytest.approx(max(tails))
     assert equivalence(people, 0.1) == equivalence(people, 0.1, 0.15)
+
+
+def test_equivalence_is_shown_at_one_minus_the_level():
+    tested = Equivalence(0.5, 0.1, 0.04)
+    assert tested.is_shown()
+    assert not tested.is_shown(0.99)
+    assert Equivalence(0.5, 0.1, 1 - 0.9).is_shown(0.9)
 
 
 def test_people_of_one_rate_are_not_equivalent_by_rounding():

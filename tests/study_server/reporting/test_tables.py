@@ -8,8 +8,10 @@ from study_server.analysis.closer import ImageRate
 from study_server.analysis.intervals import Interval
 from study_server.manifest import SIMULATED
 from study_server.reporting.extremes import convincing
+from study_server.reporting.page_summary import headlines
 from study_server.reporting.report import make_report
 from study_server.reporting.tables import headline, tables
+from study_server.reporting.wording import plain
 from tests.study_server.reporting.answered import answer
 
 IMAGES = (("once", (1, 1), (0.025, 1)), ("often", (9, 10), (0.55, 0.99)), ("never", (0, 3), (0, 0.71)))
@@ -56,6 +58,15 @@ def test_equivalence_is_there_only_with_a_margin(report, judged):
     assert by_name(report)["equivalence"].title.startswith("Equivalence to 50 % within 10.0 points")
     assert [row[-1] for row in by_name(report)["equivalence"].rows] == ["not shown", "not shown"]
     assert "equivalence" not in by_name(make_report(judged))
+
+
+def test_equivalence_is_shown_alike_in_the_table_and_on_the_page(judged):
+    """One is at 50 % with a standard error of 10.2 points, which is 4.4 of them from 95 %: p = 0.011 by t with 3."""
+    report = make_report(judged, margin=0.45)
+    assert [row[-2:] for row in by_name(report)["equivalence"].rows] == [("0.011", "yes"), ("0.427", "not shown")]
+    one, two = map(plain, headlines(report))
+    assert "That is within 45 points of 50 % (TOST, p = 0.011)." in one
+    assert "That is not shown to be within 45 points" in two
 
 
 def test_images_are_called_as_they_are_where_they_came_from(report):
