@@ -1,5 +1,6 @@
 """Bootstraps, GEE, two-way errors and contrasts against other programs and plain loops."""
 
+from collections import defaultdict
 from itertools import combinations
 
 import numpy as np
@@ -8,10 +9,10 @@ import statsmodels.api as sm
 from scipy import stats
 
 from study_server.analysis.bootstraps import amt_standard_deviation, participant_bootstrap
-from study_server.analysis.contrasts import contrast, contrasts, holm, permutation_test
+from study_server.analysis.contrasts import _welch_of_counts, contrast, contrasts, holm, permutation_test
 from study_server.analysis.gee import gee
-from study_server.analysis.judgements import SCORED
-from study_server.analysis.twoway import two_way
+from study_server.analysis.judgements import SCORED, judgements_of
+from study_server.analysis.twoway import TwoWay, two_way
 from tests.study_server.analysis.people import counts, crowd, judged
 
 PEOPLE = counts([5, 12, 9, 16, 7, 11, 3, 20, 13, 8])
@@ -23,6 +24,8 @@ def test_the_participant_bootstrap_is_that_of_drawn_participants():
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.004)
     assert found == participant_bootstrap(PEOPLE, seed=1)
     assert participant_bootstrap(counts([3])) is None
+    two = participant_bootstrap(counts([4, 8]))
+    assert (two.low, two.high) == pytest.approx((0.1, 0.2))
 
 
 def test_the_amt_plus_minus_is_that_of_a_plain_two_level_bootstrap():
@@ -63,7 +66,15 @@ def test_gee_says_nothing_where_there_is_nothing_to_say(people):
     assert gee(people) is None
 
 
+def test_gee_has_the_closest_correlation_that_is_one():
+    """All fooled in one of two trials, which no correlation explains; and two people, each all of a kind."""
+    assert gee(counts([1] * 5, 2)).correlation == pytest.approx(-0.999)
+    assert gee(counts([1] * 5, 2)).rate == pytest.approx(0.5)
+    assert gee(counts([3, 0], [3, 1])).correlation == 1
+
+
 def test_gee_is_defined_with_one_trial_each():
+    assert gee(counts([1, 0, 1, 1], 1)).correlation == 0
     assert gee(counts([1, 0, 1, 1], 1)).rate == 0.75
 
 
@@ -83,7 +94,41 @@ def test_the_two_way_error_written_out_as_sums_over_pairs_of_trials():
     assert found.few
 
 
+def test_where_people_and_images_both_differ_their_variances_are_added_and_that_of_both_is_taken_off():
+    """Six people and eight images of rates of their own, the third image twice a person, some answers missing."""
+    rng = np.random.default_rng(4)
+    own, images = rng.normal(0, 1.5, 6), rng.normal(0, 2, 8)
+    rows = []
+    for person in range(6):
+        for index, image in enumerate([*range(8), 2]):
+            fooled = bool(rng.random() < 1 / (1 + np.exp(-own[person] - images[image])))
+            clicked = None if (person + index) % 5 == 4 else "right" if fooled else "left"
+            rows.append(
+                {"session": f"{person}", "image": f"{image}", "index": index, "phase": "scored", "real_side": "left"}
+                | {"clicked": clicked, "fooled": fooled}
+            )
+    trials = judgements_of([(f"{person}", "a") for person in range(6)], rows)
+    answers = [row for row in rows if row["clicked"] is not None]
+    mean = np.mean([row["fooled"] for row in answers])
+
+    def variance(*names):
+        sums = defaultdict(float)
+        for row in answers:
+            sums[tuple(row[name] for name in names)] += row["fooled"] - mean
+        return len(sums) / (len(sums) - 1) * sum(each**2 for each in sums.values()) / len(answers) ** 2
+
+    people, pictures, pairs = variance("session"), variance("image"), variance("session", "image")
+    assert people + pictures - pairs > max(people, pictures) * 1.1
+    assert two_way(trials).error == pytest.approx(np.sqrt(people + pictures - pairs))
+
+
+def test_under_200_images_are_few():
+    assert TwoWay(0.1, 199).few
+    assert not TwoWay(0.1, 200).few
+
+
 def test_one_image_or_one_person_has_no_two_way_error():
+    assert two_way(judged({"a": [2, 4]}, images=2)) is not None
     assert two_way(judged({"a": [2, 4]}, images=1)) is None
     assert two_way(judged({"a": [2]})) is None
 
@@ -94,6 +139,21 @@ def test_the_difference_has_welchs_interval():
     expected = stats.ttest_ind(ours.rates, theirs.rates, equal_var=False).confidence_interval()
     assert found.difference == pytest.approx(ours.rate - theirs.rate)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_two_participants_in_each_arm_have_an_interval_which_ends_at_100_points():
+    found = contrast("a", counts([2, 4]), "b", counts([36, 40]))
+    assert found.p_value == pytest.approx(2 / 6)
+    assert (found.low, found.high) == (
+        -1,
+        pytest.approx(stats.ttest_ind([0.05, 0.1], [0.9, 1.0], equal_var=False).confidence_interval().high),
+    )
+    assert contrast("b", counts([36, 40]), "a", counts([2, 4])).high == 1
+
+
+def test_arms_of_one_rate_each_differ_by_just_that():
+    found = contrast("a", counts([20, 20]), "b", counts([10, 10]))
+    assert (found.low, found.difference, found.high) == (0.25, 0.25, 0.25)
 
 
 def test_a_small_permutation_test_takes_every_deal():
@@ -122,6 +182,16 @@ def test_a_large_one_agrees_with_scipys(seed):
     chance = 2 * np.sqrt(2 * (theirs_p / 2) / 9999)  # of twice a tail, in both programs
     assert ours_p == pytest.approx(theirs_p, abs=4 * chance)
     assert ours_p == permutation_test(ours, theirs)
+
+
+def test_statistics_of_random_deals_are_welchs():
+    """Of values and how often each was dealt; arms of unequal sizes, spreads and means."""
+    values, often = np.array([-0.4, -0.1, 0.2, 0.9]), np.array([3, 5, 4, 2])
+    dealt = np.array([[3, 1, 0, 0], [0, 1, 1, 2], [1, 1, 1, 1], [0, 1, 3, 0]])
+    found = _welch_of_counts(dealt, often, values)
+    for statistic, row in zip(found, dealt, strict=True):
+        ours, theirs = (np.repeat(values, counted) for counted in (row, often - row))
+        assert statistic == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).statistic)
 
 
 def test_the_least_p_of_a_random_test_is_never_0():
