@@ -116,7 +116,7 @@ def analyse(judgements: Judgements, choices: Choices) -> Analysis:
         for code, name in enumerate(kept.arms)
     )
     compared = contrasts(
-        counts, choices.pairs, permutations=choices.permutations, seed=choices.seed, level=choices.level
+        counts, choices.pairs, icc, permutations=choices.permutations, seed=choices.seed, level=choices.level
     )
     return Analysis(arms, compared, excluded, icc, choices)
 

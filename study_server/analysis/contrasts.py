@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study_server.analysis.clusters import Counts
-from study_server.analysis.intervals import LEVEL, t_quantile
+from study_server.analysis.intervals import LEVEL, Interval, korn_graubard, t_quantile, tells_spread
 
 PERMUTATIONS = 9_999
 CLOSE = 1e-9  # what rounding makes of equal numbers
@@ -18,7 +18,10 @@ LARGEST = 1e12  # of a statistic, beyond any with an error of at least CLOSE; sc
 
 @dataclass(frozen=True)
 class Contrast:
-    """one minus other. low, high, p_value: None where an arm has one participant; adjusted: Holm's, over all pairs."""
+    """one minus other. low, high, p_value: None where an arm has one participant; adjusted: Holm's, over all pairs.
+
+    combined: whether the interval is put together of both rates' own, since an arm does not tell how people differ.
+    """
 
     one: str
     other: str
@@ -27,11 +30,13 @@ class Contrast:
     high: float | None
     p_value: float | None
     adjusted: float | None = None
+    combined: bool = False
 
 
 def contrasts(
     arms: Mapping[str, Counts],
     pairs: Sequence[tuple[str, str]] | None = None,
+    icc: float | None = None,
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
@@ -39,11 +44,11 @@ def contrasts(
 ) -> tuple[Contrast, ...]:
     """The pairs that were declared, or all in the order of arms; p-values adjusted after Holm (1979) over all shown.
 
-    Pairs with an arm that is not there are left out.
+    Pairs with an arm that is not there are left out. icc: pooled over arms, for where one of them cannot tell.
     """
     wanted = list(combinations(arms, 2)) if pairs is None else [pair for pair in pairs if {*pair} <= arms.keys()]
     found = [
-        contrast(one, arms[one], other, arms[other], permutations=permutations, seed=seed, level=level)
+        contrast(one, arms[one], other, arms[other], icc, permutations=permutations, seed=seed, level=level)
         for one, other in wanted
     ]
     adjusted = holm([each.p_value for each in found])
@@ -55,23 +60,40 @@ def contrast(
     ours: Counts,
     other: str,
     theirs: Counts,
+    icc: float | None = None,
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     level: float = LEVEL,
 ) -> Contrast:
-    """The difference of means of participants' rates with Welch's interval, and the permutation test's p-value."""
+    """The difference of means of participants' rates with its interval, and the permutation test's p-value.
+
+    The interval is Welch's (1947). Where an arm does not tell how people differ (`tells_spread`), Welch's would be
+    too narrow, and a point where nobody differs: there it is combined of both rates' Korn-Graubard intervals.
+    """
     difference = ours.rate - theirs.rate
     if ours.participants < 2 or theirs.participants < 2:
         return Contrast(one, other, difference, None, None, None)
-    a, b = ours.variance, theirs.variance
-    low = high = difference
-    if a + b > 0:
-        degrees = (a + b) ** 2 / (a**2 / (ours.participants - 1) + b**2 / (theirs.participants - 1))
-        reach = t_quantile(1 - (1 - level) / 2, degrees) * float(np.sqrt(a + b))
-        low, high = max(-1.0, difference - reach), min(1.0, difference + reach)
+    combined = not (tells_spread(ours) and tells_spread(theirs))
+    found = _combined(ours, theirs, icc, level) if combined else _welch_interval(ours, theirs, level)
     p_value = permutation_test(ours.rates, theirs.rates, permutations=permutations, seed=seed)
-    return Contrast(one, other, difference, low, high, p_value)
+    return Contrast(one, other, difference, found.low, found.high, p_value, combined=combined)
+
+
+def _welch_interval(ours: Counts, theirs: Counts, level: float) -> Interval:
+    a, b = ours.variance, theirs.variance
+    degrees = (a + b) ** 2 / (a**2 / (ours.participants - 1) + b**2 / (theirs.participants - 1))
+    difference, reach = ours.rate - theirs.rate, t_quantile(1 - (1 - level) / 2, degrees) * float(np.sqrt(a + b))
+    return Interval(max(-1.0, difference - reach), min(1.0, difference + reach))
+
+
+def _combined(ours: Counts, theirs: Counts, icc: float | None, level: float) -> Interval:
+    """Each end goes as far as both rates' nearer ends together (Zou and Donner 2008, Statistics in Medicine 27)."""
+    first, second = (korn_graubard(each, icc, level) for each in (ours, theirs))
+    difference = ours.rate - theirs.rate
+    down = np.hypot(ours.rate - first.low, second.high - theirs.rate)
+    up = np.hypot(first.high - ours.rate, theirs.rate - second.low)
+    return Interval(max(-1.0, float(difference - down)), min(1.0, float(difference + up)))
 
 
 def permutation_test(

@@ -46,11 +46,15 @@ def independent_trials(counts: Counts, icc: float | None = None) -> float:
     return counts.total / (max(seen, least) if seen == seen else least)
 
 
+def tells_spread(counts: Counts) -> bool:
+    """Whether more than a quarter of the participants were fooled at all, and not always, and they differ."""
+    differ = min(np.count_nonzero(counts.fooled), np.count_nonzero(counts.fooled < counts.trials))
+    return bool(counts.variance > 0 and differ > counts.participants * TELLING_SHARE)
+
+
 def _least_design_effect(counts: Counts, icc: float | None) -> float:
     """Of the mean of participants' rates: sum over participants of (1 + (n_i - 1) icc) / n_i, times N / m^2."""
-    differ = min(np.count_nonzero(counts.fooled), np.count_nonzero(counts.fooled < counts.trials))
-    is_told = counts.variance > 0 and differ > counts.participants * TELLING_SHARE
-    alike = 0.0 if is_told else max(USUAL_ICC, icc or 0.0)
+    alike = 0.0 if tells_spread(counts) else max(USUAL_ICC, icc or 0.0)
     each = (1 + (counts.trials - 1) * alike) / counts.trials
     return float(counts.total * each.sum() / counts.participants**2)
 

@@ -105,10 +105,12 @@ def _of_pairs(report: Report) -> Iterator[Term]:
     if report.analysis.contrasts:
         yield Term(
             "difference of two algorithms",
-            "Of their rates, with Welch’s interval. The p-value is of a two-sided permutation test: participants’ "
+            "Of their rates, with Welch’s interval, or, where few participants of one tell how people differ, one "
+            "that is combined of both rates’ intervals. The p-value is of a two-sided permutation test: participants’ "
             "rates are dealt to the algorithms anew, and Welch’s statistic is compared. Holm’s adjustment keeps the "
             "chance of any false difference among all pairs.",
-            "Welch 1947, Biometrika 34; Chung and Romano 2013, Annals of Statistics 41; Holm 1979, Scandinavian "
+            "Welch 1947, Biometrika 34; Zou and Donner 2008, Statistics in Medicine 27; "
+            "Chung and Romano 2013, Annals of Statistics 41; Holm 1979, Scandinavian "
             "Journal of Statistics 6",
         )
 

@@ -11,6 +11,7 @@ from scipy import stats
 from study_server.analysis.bootstraps import amt_standard_deviation, participant_bootstrap
 from study_server.analysis.contrasts import _welch_of_counts, contrast, contrasts, holm, permutation_test
 from study_server.analysis.gee import gee
+from study_server.analysis.intervals import korn_graubard
 from study_server.analysis.judgements import SCORED, judgements_of
 from study_server.analysis.twoway import TwoWay, two_way
 from tests.study_server.analysis.people import counts, crowd, judged
@@ -153,7 +154,28 @@ def test_two_participants_in_each_arm_have_an_interval_which_ends_at_100_points(
 
 def test_arms_of_one_rate_each_differ_by_just_that():
     found = contrast("a", counts([20, 20]), "b", counts([10, 10]))
-    assert (found.low, found.difference, found.high) == (0.25, 0.25, 0.25)
+    assert found.difference == 0.25
+    assert found.combined
+    assert found.low < 0 < 0.5 < found.high
+
+
+def test_where_nobody_differs_the_interval_is_combined_of_both_rates():
+    """Each end as far as the nearer ends of both rates' intervals together: Zou and Donner's, written out."""
+    nobody, some = counts([0] * 12), crowd(30, 0.4, 0.15, 2)
+    found = contrast("a", nobody, "b", some, 0.2)
+    first, second = korn_graubard(nobody, 0.2), korn_graubard(some, 0.2)
+    difference = nobody.rate - some.rate
+    assert found.combined
+    assert found.low == pytest.approx(difference - np.hypot(0 - first.low, second.high - some.rate))
+    assert found.high == pytest.approx(difference + np.hypot(first.high - 0, some.rate - second.low))
+    assert not contrast("a", some, "b", some).combined
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [([0] * 9, [0] * 9), ([40] * 9, [0] * 9), ([40] * 9, [40] * 9)])
+def test_a_difference_at_0_and_100_percent_has_an_interval_with_a_width(ours, theirs):
+    found = contrast("a", counts(ours), "b", counts(theirs))
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+    assert found.high - found.low > 0.1
 
 
 def test_a_small_permutation_test_takes_every_deal():

@@ -68,9 +68,11 @@ def test_what_is_no_study_is_told(tmp_path):
         make_report(tmp_path)
 
 
-def test_an_interval_without_a_width_is_cautioned_about(study):
+def test_an_interval_that_is_combined_of_two_is_told(study):
     answer(study, {"one": [0, 0, 0, 0], "two": [2, 2, 2, 2]})
-    assert any(each.startswith("one and two: no participant differs") for each in cautions(make_report(study)))
+    assert any(
+        each.startswith("one and two: few participants were fooled at all") for each in cautions(make_report(study))
+    )
 
 
 def test_whoever_is_excluded_altogether_is_told_once(study):
