@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from study_server.analysis.analysis import Choices, analyse
-from study_server.analysis.closer import image_rates, mean_of
+from study_server.analysis.bootstraps import amt_standard_deviation, participant_bootstrap
+from study_server.analysis.closer import image_rates, look_closer, mean_of
+from study_server.analysis.clusters import counts_of, intraclass_correlation
+from study_server.analysis.contrasts import contrasts
 from study_server.analysis.exclusions import Rules, apply
+from study_server.analysis.gee import gee
+from study_server.analysis.intervals import clustered, effective_trials, equivalence, korn_graubard
 from study_server.analysis.judgements import PRACTICE, SCORED, judgements_of
+from study_server.analysis.twoway import two_way
 from tests.study_server.analysis.people import judged
 
 QUICK = {"resamples": 200, "permutations": 199}
@@ -152,6 +158,31 @@ def test_the_same_seed_gives_the_same_and_the_margin_gives_a_test():
     assert one.contrasts == two.contrasts
     assert one.estimates["a"].amt == two.estimates["a"].amt
     assert one.estimates["a"].equivalence.margin == 0.2
+
+
+def test_an_estimate_holds_what_each_function_says_of_its_arm():
+    """At a level, a seed and a margin of their own, the correlation pooled over both arms."""
+    people = judged({"a": [2, 4, 5, 0], "b": [1, 7, 6]})
+    choices = Choices(margin=0.2, level=0.9, seed=3, **QUICK)
+    analysis = analyse(people, choices)
+    arms = {name: people.of_arm(name) for name in ("a", "b")}
+    counted = {name: counts_of(trials) for name, trials in arms.items()}
+    assert analysis.icc == intraclass_correlation(counted.values())
+    assert analysis.contrasts == contrasts(counted, permutations=199, seed=3, level=0.9)
+    for name, counts in counted.items():
+        found = analysis.estimates[name]
+        assert found.rate == counts.rate
+        assert found.interval == korn_graubard(counts, analysis.icc, 0.9)
+        assert found.effective == effective_trials(counts, analysis.icc, 0.9)
+        assert (found.error, found.clustered) == clustered(counts, 0.9)
+        assert found.amt == amt_standard_deviation(counts, 200, 3)
+        assert found.bootstrap == participant_bootstrap(counts, 200, 3, 0.9)
+        assert found.icc == intraclass_correlation([counts])
+        assert found.design_effect == counts.design_effect
+        assert found.gee == gee(counts, 0.9)
+        assert found.two_way == two_way(arms[name])
+        assert found.equivalence == equivalence(counts, 0.2, analysis.icc)
+        assert found.closer == look_closer(arms[name], 0.9)
 
 
 def test_neither_torch_nor_a_database_is_loaded():
