@@ -168,7 +168,7 @@ def test_an_estimate_holds_what_each_function_says_of_its_arm():
     arms = {name: people.of_arm(name) for name in ("a", "b")}
     counted = {name: counts_of(trials) for name, trials in arms.items()}
     assert analysis.icc == intraclass_correlation(counted.values())
-    assert analysis.contrasts == contrasts(counted, permutations=199, seed=3, level=0.9)
+    assert analysis.contrasts == contrasts(counted, None, analysis.icc, permutations=199, seed=3, level=0.9)
     for name, counts in counted.items():
         found = analysis.estimates[name]
         assert found.rate == counts.rate
