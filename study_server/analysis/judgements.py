@@ -82,7 +82,7 @@ def judgements_of(
     """From rows: (name, arm) of each session; of each trial its session's name and what `Judgements` has by name.
 
     image: its name; phase: its name; real_side, clicked: "left", "right", clicked None without an answer. For imports
-    and small studies: a study's own database is read faster by `reporting.reading`.
+    and small studies: a study's own database is read faster, by `study_server.judged`.
     """
     names = tuple(name for name, _ in sessions)
     known = tuple(dict.fromkeys((*arms, *(arm for _, arm in sessions))))
