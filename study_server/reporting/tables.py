@@ -80,7 +80,7 @@ def rates(report: Report) -> Table:
             f"Mean of the participants' rates with the Korn-Graubard {share} interval over n participants.",
             "SE: clustered in participants; ± AMT: the plus-minus of tables made by the AMT tool, SD of a two-level "
             f"bootstrap ({choices.resamples:,} resamples, seed {choices.seed}); both in points. ICC: how alike one "
-            "participant's answers are; DEFF: the design effect, the variance of the rate over that of independent trials.",
+            "participant's answers are; DEFF: the design effect, the rate's variance over that of independent trials.",
         ),
     )
 
