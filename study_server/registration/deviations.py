@@ -110,7 +110,8 @@ def _answers(judged: Judged, content: Mapping[str, Any]) -> Iterator[str]:
         count = int(done[arms.index(arm)]) if arm in arms else 0
         if count != wanted:
             than = "fewer" if count < wanted else "more"
-            yield f"{arm} has {count} finished sessions, {than} than the {wanted} registered."
+            sessions = f"{count} finished session{'' if count == 1 else 's'}"
+            yield f"{arm} has {sessions}, {than} than the {wanted} registered."
     if judged.looks:
         when = ", ".join(second(at) for at in judged.looks)
         yield f"Rates or answers were seen at {when}, before all arms were complete."

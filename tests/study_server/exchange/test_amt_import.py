@@ -96,6 +96,10 @@ def test_a_worker_who_judged_several_algorithms_is_one_in_each(tmp_path):
     )
     assert rates(read_judged(tmp_path / "out")) == {"a": 1, "b": 0}
     assert summary.participants == {"a": 2, "b": 2}
+    alone = [Line("W", mixed), Line("V", judged("a", [True, None]))]
+    summary = import_amt([write_results(tmp_path / "s.csv", alone)], tmp_path / "other", Reading(practice=1))
+    assert (summary.participants, summary.trials) == ({"a": 2, "b": 1}, {"a": 2, "b": 2})
+    assert (summary.practice, summary.missing) == (2, {"a": 1, "b": 0})
     assert any("several algorithms" in note for note in read_judged(tmp_path / "out").notes)
     people = json.loads((tmp_path / "out" / "imported.json").read_text())["people"]
     assert people == {"p001 a": "p001", "p001 b": "p001", "p002 a": "p002", "p002 b": "p002"}

@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -36,7 +37,10 @@ def test_a_registered_study_is_answered_and_reported_without_deviation(study, da
     answer(study, database_url)
     judged = read_judged(study, database_url)
     assert judged.registration == digest
-    assert deviations(judged, registered_choices(judged)) == ()
+    choices = registered_choices(judged)
+    assert deviations(judged, choices) == ()
+    assert deviations(judged, replace(choices, pairs=None)) == (), "all pairs were registered"
+    assert deviations(judged, replace(choices, pairs=()))
     report = make_report(study, database_url)
     assert report.deviations == ()
     assert (report.analysis.choices.level, report.analysis.choices.margin) == (0.9, 0.2)
@@ -50,6 +54,8 @@ def test_an_early_look_is_written_down_and_told_next_time(study, database_url):
     assert make_report(study, database_url, unfinished=True).judged.looks == ()
     report = make_report(study, database_url, unfinished=True)
     (at,) = report.judged.looks
+    told = sorted(each.partition(" has ")[2] for each in report.deviations if "registered" in each)
+    assert told == [f"{found}, fewer than the 2 registered." for found in ("0 finished sessions", "1 finished session")]
     assert any(at[:19] in each for each in report.deviations)
 
 
