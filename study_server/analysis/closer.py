@@ -75,7 +75,7 @@ def look_closer(judgements: Judgements, level: float = LEVEL) -> Closer:
     return Closer(
         practice=mean_of(_rates(judgements.of_phase(PRACTICE)), level),
         thirds=tuple(found for each in rates if (found := mean_of(each, level)) is not None),
-        tiring=mean_of(rates[-1] - rates[0], level),
+        tiring=mean_of(rates[-1] - rates[0], level, least=-1.0),
         left=_certain(mean_of(_share(scored, scored.clicked_left), level)),
         by_side=(
             mean_of(_rates(scored.where(scored.real_left)), level),
@@ -105,8 +105,11 @@ def image_rates(scored: Judgements, level: float = LEVEL) -> tuple[ImageRate, ..
     return tuple(sorted(found, key=lambda each: (-each.rate, -each.trials, each.image)))
 
 
-def mean_of(values: NDArray[np.float64], level: float = LEVEL) -> Mean | None:
-    """Of one value for each participant, NaN where there is none; None where nobody has one."""
+def mean_of(values: NDArray[np.float64], level: float = LEVEL, least: float = 0.0) -> Mean | None:
+    """Of one share for each participant, NaN where there is none; None where nobody has one.
+
+    The interval is cut at `least` and at 1, beyond which there are none; -1 for differences of shares.
+    """
     known = values[~np.isnan(values)]
     if not len(known):
         return None
@@ -114,7 +117,7 @@ def mean_of(values: NDArray[np.float64], level: float = LEVEL) -> Mean | None:
     if len(known) < 2:
         return Mean(mean, None, 1)
     reach = t_quantile(1 - (1 - level) / 2, len(known) - 1) * float(known.std(ddof=1)) / np.sqrt(len(known))
-    return Mean(mean, Interval(mean - float(reach), mean + float(reach)), len(known))
+    return Mean(mean, Interval(max(least, mean - float(reach)), min(1.0, mean + float(reach))), len(known))
 
 
 def _certain(found: Mean | None) -> Mean:

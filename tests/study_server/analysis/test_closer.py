@@ -54,10 +54,10 @@ def answers(rows, phase="scored") -> dict[str, list[dict]]:
     return {name: list(own) for name, own in groupby(chosen, key=lambda row: row["session"])}
 
 
-def mean(shares, level=0.9) -> tuple:
+def mean(shares, level=0.9, least=0.0) -> tuple:
     """Mean, ends and n of one share a participant."""
-    ends = stats.t.interval(level, len(shares) - 1, np.mean(shares), stats.sem(shares))
-    return (np.mean(shares), *ends, len(shares))
+    low, high = stats.t.interval(level, len(shares) - 1, np.mean(shares), stats.sem(shares))
+    return (np.mean(shares), max(low, least), min(high, 1), len(shares))
 
 
 def as_tuple(found: Mean) -> tuple:
@@ -73,6 +73,8 @@ def test_a_mean_has_students_interval():
     assert as_tuple(mean_of(values, 0.9)) == pytest.approx(mean([0.1, 0.4, 0.2]))
     two = mean_of(np.array([0.1, 0.3]))
     assert as_tuple(two) == pytest.approx(mean([0.1, 0.3], 0.95))
+    ends = [as_tuple(mean_of(np.array(shares)))[1:3] for shares in ([0, 0, 0.3], [1, 1, 0.7])]
+    assert [(low == 0, high == 1) for low, high in ends] == [(True, False), (False, True)]
     alone = mean_of(np.array([np.nan, 0.5]))
     assert (alone.value, alone.interval, alone.participants) == (0.5, None, 1)
     assert mean_of(np.array([np.nan])) is None
@@ -108,7 +110,7 @@ def test_thirds_are_of_each_ones_answers_and_tiring_is_of_those_who_have_a_first
         assert as_tuple(found) == pytest.approx(mean(known))
     assert [each.participants for each in closer.thirds] == [5, 4, 3]
     tiring = [last - first for first, _, last in rates.values() if last is not None]
-    assert as_tuple(closer.tiring) == pytest.approx(mean(tiring))
+    assert as_tuple(closer.tiring) == pytest.approx(mean(tiring, least=-1))
 
 
 def test_times_are_quartiles_of_what_was_measured(rows, closer):

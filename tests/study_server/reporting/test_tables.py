@@ -69,6 +69,48 @@ def test_equivalence_is_shown_alike_in_the_table_and_on_the_page(judged):
     assert "That is not shown to be within 45 points" in two
 
 
+def test_what_lies_behind_a_rate_is_each_in_its_row(report):
+    """Fooled in the first 3, 2, 2 and 1 of four trials, the real image right, left, right, left; none in practice."""
+    rows = {row[1]: row[2:] for row in by_name(report)["closer"].rows if row[0] == "one"}
+    assert {what: (row[0], row[2]) for what, row in rows.items()} == {
+        "scored": ("50.0", "4"),
+        "practice": ("0.0", "4"),
+        "first third": ("87.5", "4"),
+        "middle third": ("25.0", "4"),
+        "last third": ("0.0", "4"),
+        "last third - first, points": ("-87.5", "4"),
+        "clicked left": ("62.5", "4"),
+        "real image left": ("37.5", "4"),
+        "real image right": ("62.5", "4"),
+        "reaction time, ms": ("500", "16"),
+        "where fooled, ms": ("500", "8"),
+        "where not fooled, ms": ("500", "8"),
+        "exposure measured, ms": ("100", "16"),
+        "exposures flagged": ("0.0", "16"),
+        "scored, not answered": ("0", "16"),
+    }
+    assert rows["last third - first, points"][1] == "[-100.0, -47.7]"
+    assert rows["real image left"][1] == "[0.0, 77.3]"
+
+
+def test_notes_say_which_pairs_and_which_level(report):
+    found = by_name(report)
+    assert "after Holm over all pairs" in found["contrasts"].notes[0]
+    assert "where p is at most 0.05." in found["equivalence"].notes[0]
+    choices = replace(report.analysis.choices, pairs=(("one", "two"),), level=0.9)
+    other = by_name(replace(report, analysis=replace(report.analysis, choices=choices)))
+    assert "after Holm over the registered pairs" in other["contrasts"].notes[0]
+    assert "where p is at most 0.1." in other["equivalence"].notes[0]
+    assert found["contrasts"].heads[2] == "95 % interval"
+    assert other["contrasts"].heads[2] == "90 % interval"
+
+
+def test_who_gave_no_scored_answer_is_not_analysed(report):
+    arms = (replace(report.analysis.arms[0], finished=7, excluded={"too fast": 2}, without=1), report.analysis.arms[1])
+    shown = replace(report, analysis=replace(report.analysis, arms=arms))
+    assert by_name(shown)["exclusions"].rows[0][-2:] == ("1", "4")
+
+
 def test_images_are_called_as_they_are_where_they_came_from(report):
     rows = [row for row in by_name(report)["images"].rows if row[0] == "one"]
     assert sorted(row[2] for row in rows) == [f"{i:03}.png" for i in range(8)]
