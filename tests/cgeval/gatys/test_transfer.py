@@ -156,10 +156,10 @@ def test_a_picture_in_its_own_style_stays_as_it_is():
     assert made.losses[0] == pytest.approx(0, abs=1e-3 * settings.content_weight)
 
 
-def test_coarse_stages_lower_the_loss_of_the_full_size_faster():
-    settings, plain = quick("stages=0.5:25,1:10"), quick("stages=1:10")
+def test_coarse_stages_leave_less_to_do_at_the_full_size():
+    settings, plain = quick("stages=0.5:25,1:5"), quick("stages=1:5")
     network, contents = small_vgg(), pictures(2, 32, 32)
-    aim = style_of(network, pictures(1, 48, 48, seed=99)[0], settings.gram_keys, "strokes")
+    aim = style_of(network, pictures(1, 48, 48, seed=7)[0], settings.gram_keys, "strokes")
     fine, coarse = (stylise(network, contents, aim, each).losses for each in (plain, settings))
     assert all(one < other for one, other in zip(coarse, fine, strict=True))
 
