@@ -142,9 +142,8 @@ def answer(study: Study, token: str, client: str, position: int, given: Given) -
             line = _keep(study, found, now, trial, given)
             _go_on(study, found, now, now.trials.get(position + 1))
         _move(found, now)
-        reply = Answered(next_view(study, now, now.trials.get(now.position)), _feedback(trial, given))
     _write_down(study, line)
-    return reply
+    return Answered(next_view(study, now, now.trials.get(now.position)), _feedback(trial, given))
 
 
 def stimulus(study: Study, token: str, client: str, name: str) -> Path:

@@ -80,8 +80,8 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """As `write`, for statements alone."""
-        with _told(), self._turn(), self._writer.connect() as found, found.begin():
+        """As `write`, for statements alone. A connection is taken and given back while others have their turn."""
+        with _told(), self._writer.connect() as found, self._turn(), found.begin():
             yield found
 
     @contextmanager
