@@ -29,10 +29,15 @@ def free_port() -> int:
 
 
 def torchrun(processes: int, *program: str) -> subprocess.CompletedProcess[str]:
+    """Once more, and no more, where PyTorch itself gave up: a second time is a failure."""
+    done = once(processes, *program)
+    return once(processes, *program) if ABORTED in done.stderr else done
+
+
+def once(processes: int, *program: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
-    done = subprocess.run([*launcher, *address, *program], capture_output=True, text=True, timeout=240, cwd=ROOT)
-    return torchrun(processes, *program) if ABORTED in done.stderr else done
+    return subprocess.run([*launcher, *address, *program], capture_output=True, text=True, timeout=240, cwd=ROOT)
 
 
 def trained(config: TrainConfig, processes: int, steps: int, folder: Path) -> dict[str, Any]:
